@@ -1,0 +1,317 @@
+//! One backup's record, and the rules by which it may change. Pure.
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::id::{AttemptId, SnapshotId};
+use crate::stage::Sha256;
+use crate::vault::{VaultPlace, VaultRole};
+use serde::{Deserialize, Serialize};
+
+/// The four statuses of the specification. They never go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Asked for.
+    Pending,
+    /// Being made, or being replicated.
+    InProgress,
+    /// In all three vaults, whole.
+    Completed,
+    /// Not made.
+    Failed,
+}
+
+/// What is being done while the status is `in_progress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Checking the vault, the key and the source; nothing is written yet.
+    Preparing,
+    /// Rows are read, sealed and stored.
+    Copying,
+    /// Schema, manifest and inventory are stored.
+    Committing,
+    /// Complete in the primary vault; on its way to the others.
+    Replicating,
+    /// Nothing more is done.
+    Done,
+}
+
+/// What asked for the backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The schedule.
+    Schedule,
+    /// A person.
+    Manual,
+    /// Found in a vault, when the catalog was rebuilt.
+    Rebuilt,
+}
+
+/// How far it is. Every number only grows within an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Percent, 0 to 100.
+    pub percent: u8,
+    /// Tables to be read.
+    pub tables_total: u64,
+    /// Tables read to the end.
+    pub tables: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Bytes of rows read, before compression.
+    pub bytes: u64,
+    /// Bytes stored in the primary vault.
+    pub bytes_stored: u64,
+}
+
+/// Something that a person should know, and that did not stop the backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Which rule it comes from, such as `role_password`.
+    pub code: String,
+    /// One sentence: what, where, what to do.
+    pub message: String,
+}
+
+/// A snapshot's copy in one region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaState {
+    /// Not known to be whole.
+    Pending,
+    /// Inventory, manifest, schema and every pack are there, by checksum.
+    Complete,
+}
+
+/// The state of one region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replica {
+    /// Where.
+    #[serde(flatten)]
+    pub place: VaultPlace,
+    /// Whether it is whole.
+    pub state: ReplicaState,
+    /// Since when it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The attempt that makes the snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptRecord {
+    /// Its id, which its packs carry.
+    pub id: AttemptId,
+    /// Its fencing epoch.
+    pub epoch: u64,
+}
+
+/// What was made, once the inventory is in the primary vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotSummary {
+    /// The instant that the snapshot shows.
+    pub taken_at: Timestamp,
+    /// Bytes stored in each vault for this snapshot, all objects together.
+    pub size: u64,
+    /// The SHA-256 of the inventory, which names every other object with its own.
+    pub checksum: Sha256,
+    /// Tables.
+    pub tables: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of rows before compression.
+    pub bytes: u64,
+    /// The compression, such as `zstd`.
+    pub compression: String,
+    /// The key of the inventory.
+    pub path: String,
+}
+
+/// One backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRecord {
+    /// Its id.
+    pub id: SnapshotId,
+    /// What is backed up.
+    pub source: String,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// The status of the specification.
+    pub status: Status,
+    /// What is being done.
+    pub phase: Phase,
+    /// When it was asked for.
+    pub started_at: Timestamp,
+    /// When it completed or failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completed_at: Option<Timestamp>,
+    /// When this record last heard of work being done.
+    pub heartbeat_at: Timestamp,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// The attempt that makes it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempt: Option<AttemptRecord>,
+    /// How far it is.
+    pub progress: Progress,
+    /// What was made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub summary: Option<SnapshotSummary>,
+    /// The three regions, primary first.
+    pub replicas: Vec<Replica>,
+    /// What a person should know.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+impl SnapshotRecord {
+    /// A backup that was asked for.
+    pub fn pending(id: SnapshotId, source: String, trigger: Trigger, now: Timestamp, places: &[VaultPlace]) -> Self {
+        let replica =
+            |place: &VaultPlace| Replica { place: place.clone(), state: ReplicaState::Pending, completed_at: None };
+        Self {
+            id,
+            source,
+            trigger,
+            status: Status::Pending,
+            phase: Phase::Preparing,
+            started_at: now,
+            completed_at: None,
+            heartbeat_at: now,
+            error: None,
+            attempt: None,
+            progress: Progress::default(),
+            summary: None,
+            replicas: places.iter().map(replica).collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Whether nothing more will be done.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.status, Status::Completed | Status::Failed)
+    }
+
+    /// An attempt begins to work on it.
+    ///
+    /// # Errors
+    /// `Conflict` when it is settled, or a newer attempt has begun.
+    pub fn begin(&mut self, attempt: AttemptRecord, now: Timestamp) -> Result<()> {
+        self.require_open()?;
+        if let Some(current) = self.attempt.filter(|current| current.epoch > attempt.epoch) {
+            return Err(Error::conflict(format!(
+                "a newer attempt (epoch {}) works on backup {}",
+                current.epoch, self.id
+            )));
+        }
+        self.attempt = Some(attempt);
+        self.status = Status::InProgress;
+        self.heartbeat_at = self.heartbeat_at.max(now);
+        Ok(())
+    }
+
+    /// An attempt tells how far it is.
+    ///
+    /// # Errors
+    /// `Conflict` when another attempt works on it, or it is settled.
+    pub fn advance(&mut self, attempt: AttemptId, phase: Phase, progress: Progress, now: Timestamp) -> Result<()> {
+        self.require_open()?;
+        self.require_attempt(attempt)?;
+        let mut progress = progress;
+        progress.percent = progress.percent.max(self.progress.percent);
+        self.progress = progress;
+        self.phase = self.phase.max(phase);
+        self.heartbeat_at = self.heartbeat_at.max(now);
+        Ok(())
+    }
+
+    /// The snapshot is whole in the primary vault.
+    ///
+    /// # Errors
+    /// `Conflict` when another attempt works on it, or it failed.
+    pub fn commit(
+        &mut self,
+        attempt: AttemptId,
+        summary: SnapshotSummary,
+        warnings: Vec<Warning>,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.require_attempt(attempt)?;
+        if self.status == Status::Failed {
+            return Err(Error::conflict(format!("backup {} was given up before it was committed", self.id)));
+        }
+        self.status = self.status.max(Status::InProgress);
+        self.phase = self.phase.max(Phase::Replicating);
+        self.summary = Some(summary);
+        self.warnings = warnings;
+        self.mark_complete(VaultRole::Primary, now);
+        Ok(())
+    }
+
+    /// A region holds the whole snapshot. Answers whether that was news.
+    pub fn mark_complete(&mut self, role: VaultRole, now: Timestamp) -> bool {
+        let mut news = false;
+        for replica in self.replicas.iter_mut().filter(|r| r.place.role == role && r.state != ReplicaState::Complete) {
+            replica.state = ReplicaState::Complete;
+            replica.completed_at = Some(now);
+            news = true;
+        }
+        self.settle(now);
+        news
+    }
+
+    /// It cannot be made. Does nothing to one that is settled or whole in the primary vault.
+    pub fn fail(&mut self, error: impl Into<String>, now: Timestamp) -> bool {
+        if self.is_settled() || self.summary.is_some() {
+            return false;
+        }
+        self.status = Status::Failed;
+        self.phase = Phase::Done;
+        self.error = Some(error.into());
+        self.completed_at = Some(now);
+        self.heartbeat_at = self.heartbeat_at.max(now);
+        true
+    }
+
+    /// `completed` when it is whole in all three vaults; the percentage says how many replicas are there.
+    fn settle(&mut self, now: Timestamp) {
+        if self.status == Status::Failed || self.summary.is_none() {
+            return;
+        }
+        let whole = self.replicas.iter().filter(|r| r.state == ReplicaState::Complete).count();
+        self.heartbeat_at = self.heartbeat_at.max(now);
+        if whole == self.replicas.len() && self.status != Status::Completed {
+            self.status = Status::Completed;
+            self.phase = Phase::Done;
+            self.completed_at = Some(now);
+            self.progress.percent = 100;
+        } else {
+            let percent = 85 + 14 * whole / self.replicas.len().max(1);
+            self.progress.percent = self.progress.percent.max(u8::try_from(percent).unwrap_or(99));
+        }
+    }
+
+    fn require_open(&self) -> Result<()> {
+        if self.is_settled() {
+            return Err(Error::conflict(format!("backup {} is settled already", self.id)));
+        }
+        Ok(())
+    }
+
+    fn require_attempt(&self, attempt: AttemptId) -> Result<()> {
+        match self.attempt {
+            Some(current) if current.id == attempt => Ok(()),
+            _ => Err(Error::conflict(format!("attempt {attempt} no longer works on backup {}", self.id))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Identities. All are UUID version 7: their order is the order in which they were made.
+
+use crate::clock::{Clock, Entropy};
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use uuid::{Builder, Uuid};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident, $what:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new one.
+            ///
+            /// # Errors
+            /// When there is no randomness.
+            pub fn new(clock: &dyn Clock, entropy: &dyn Entropy) -> Result<Self> {
+                let mut random = [0u8; 10];
+                entropy.fill(&mut random)?;
+                let millis = u64::try_from(clock.now().as_millis()).unwrap_or(0);
+                Ok(Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.as_hyphenated().fmt(f) }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { self.0.as_hyphenated().fmt(f) }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                let id = Uuid::try_parse(text).ok().filter(|id| id.as_hyphenated().to_string() == text);
+                id.map(Self).ok_or_else(|| Error::invalid(format!(concat!("`{}` is not a ", $what,
+                    "; one looks like 019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071"), text.chars().take(64).collect::<String>())))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self { id.to_string() }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self> { text.parse() }
+        }
+    )+};
+}
+
+ids! {
+    /// One complete, restorable point; the API calls it a backup.
+    SnapshotId, "backup id";
+    /// One try at making a snapshot.
+    AttemptId, "attempt id";
+    /// One restore into one target.
+    RestoreId, "restore id";
+}

@@ -1,0 +1,160 @@
+//! Keys: one data key an attempt and purpose, wrapped by the key service, never stored in the clear.
+//!
+//! Always holds: a data key seals only under the context that it was generated for, and every message draws its id from
+//! the entropy port, so a (data key, message id) pair is used once.
+
+use crate::clock::Entropy;
+use crate::envelope::{Context, DataKey, EncryptedDataKey, Header, SealKey};
+use crate::error::{Error, Result, ResultExt};
+use crate::id::AttemptId;
+use crate::limits::FORMAT_VERSION;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a data key seals. It stands in the encryption context, so a key policy can tell the purposes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Segments and blobs.
+    Rows,
+    /// The schema archive.
+    Schema,
+    /// Manifests.
+    Manifest,
+    /// Checkpoints.
+    Checkpoint,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rows => "rows",
+            Self::Schema => "schema",
+            Self::Manifest => "manifest",
+            Self::Checkpoint => "checkpoint",
+        })
+    }
+}
+
+/// The encryption context of everything that an attempt seals for a purpose.
+///
+/// # Errors
+/// `Internal` when the envelope refuses it.
+pub fn context(purpose: Purpose, attempt: AttemptId) -> Result<Context> {
+    Context::new([
+        ("purpose", purpose.to_string()),
+        ("attempt", attempt.to_string()),
+        ("format", FORMAT_VERSION.to_string()),
+    ])
+}
+
+/// The port on the key service of one region.
+#[async_trait::async_trait]
+pub trait KeyService: Send + Sync {
+    /// A new data key, in the clear and wrapped.
+    ///
+    /// # Errors
+    /// `Denied` when the key is disabled or may not be used, `NotFound` when there is none, `Unavailable`.
+    async fn generate(&self, context: &Context) -> Result<(DataKey, EncryptedDataKey)>;
+
+    /// The data key that was wrapped under this context.
+    ///
+    /// # Errors
+    /// `Corrupt` when it was not wrapped by this key under this context; otherwise as `generate`.
+    async fn decrypt(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey>;
+}
+
+/// Generates sealing keys, and finds the data keys of messages to be opened; each is asked for once.
+pub struct Keyring {
+    service: Arc<dyn KeyService>,
+    entropy: Arc<dyn Entropy>,
+    opened: Mutex<HashMap<Vec<u8>, Arc<DataKey>>>,
+}
+
+/// The providers of wrapped keys that a key service is asked about.
+pub const KMS_PROVIDER: &str = "aws-kms";
+const OPENED_MAX: usize = 4_096;
+
+impl Keyring {
+    /// Over a key service.
+    pub fn new(service: Arc<dyn KeyService>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { service, entropy, opened: Mutex::new(HashMap::new()) }
+    }
+
+    /// A new data key for a purpose of an attempt.
+    ///
+    /// # Errors
+    /// As [`KeyService::generate`].
+    pub async fn seal_key(&self, purpose: Purpose, attempt: AttemptId) -> Result<SealKey> {
+        let context = context(purpose, attempt)?;
+        let (key, wrapped) =
+            self.service.generate(&context).await.context(format!("generate the data key for {purpose}"))?;
+        SealKey::new(key, vec![wrapped], context)
+    }
+
+    /// A message id that was never used before.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn message_id(&self) -> Result<[u8; 32]> {
+        let mut id = [0; 32];
+        self.entropy.fill(&mut id)?;
+        Ok(id)
+    }
+
+    /// The data key of a message, which must have been sealed under exactly this context: for this purpose, by this
+    /// attempt.
+    ///
+    /// # Errors
+    /// `Corrupt` when it was sealed under another or no key of ours wraps it; otherwise as [`KeyService::decrypt`].
+    pub async fn data_key(&self, header: &Header, expected: &Context) -> Result<Arc<DataKey>> {
+        if header.context != *expected {
+            let said =
+                |context: &Context| context.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ");
+            return Err(Error::corrupt(format!(
+                "the message was sealed under the context `{}`, not `{}`",
+                said(&header.context),
+                said(expected)
+            )));
+        }
+        let mut last = Error::corrupt("the message names no data key that the key service can unwrap");
+        for wrapped in header.edks.iter().filter(|w| w.provider_id == KMS_PROVIDER) {
+            let cache_key = cache_key(&header.context, wrapped);
+            if let Some(key) = self.opened().get(&cache_key) {
+                return Ok(Arc::clone(key));
+            }
+            match self.service.decrypt(&header.context, wrapped).await {
+                Ok(key) => {
+                    let key = Arc::new(key);
+                    let mut opened = self.opened();
+                    if opened.len() >= OPENED_MAX {
+                        opened.clear();
+                    }
+                    opened.insert(cache_key, Arc::clone(&key));
+                    return Ok(key);
+                }
+                Err(e) => last = e.context("unwrap the data key"),
+            }
+        }
+        Err(last)
+    }
+
+    fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Arc<DataKey>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wrapped key is remembered together with the context it was opened under: another context is another question.
+fn cache_key(context: &Context, wrapped: &EncryptedDataKey) -> Vec<u8> {
+    let mut key = Vec::with_capacity(wrapped.ciphertext.len() + 256);
+    for (k, v) in context.iter() {
+        for part in [k, v] {
+            key.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            key.extend_from_slice(part.as_bytes());
+        }
+    }
+    key.extend_from_slice(&(wrapped.provider_info.len() as u64).to_be_bytes());
+    key.extend_from_slice(&wrapped.provider_info);
+    key.extend_from_slice(&wrapped.ciphertext);
+    key
+}

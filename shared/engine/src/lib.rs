@@ -1,0 +1,32 @@
+//! The engine: the words, the ports and the operations of a backup.
+//!
+//! Modules are declared from the ground up, in the order in which data flows through them; a module uses only modules
+//! declared above it. The engine knows no AWS SDK, no Postgres client, no clock and no environment: those come in
+//! through the ports ([`keyring::KeyService`], [`vault::Vault`], [`catalog::Catalog`], [`source::Source`],
+//! [`target::Target`], [`clock::Clock`], [`clock::Entropy`]).
+
+// The ground.
+pub mod error;
+pub mod limits;
+pub mod clock;
+pub mod id;
+// What may be stored, and how it is transformed.
+pub mod stage;
+pub mod compress;
+pub mod envelope;
+pub mod keyring;
+pub mod message;
+pub mod layout;
+// The ports on the outside world.
+pub mod catalog;
+pub mod vault;
+pub mod digest;
+pub mod source;
+pub mod target;
+// What a snapshot is.
+pub mod segment;
+pub mod pack;
+pub mod manifest;
+pub mod inventory;
+// What the functions do.
+pub mod ops;

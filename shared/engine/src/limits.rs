@@ -1,0 +1,51 @@
+//! A limit on everything, in one place, with assertions that relate them.
+
+/// The format version that this code writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// A pack is closed once it is this large. One `PutObject` each: large enough that requests cost nothing, small enough
+/// that two in flight and one being filled fit in the function's memory.
+pub const PACK_BYTES: usize = 32 * MIB;
+/// The largest object that any vault may hold, and so the most that a reader allocates for one.
+pub const OBJECT_BYTES_MAX: usize = 128 * MIB;
+/// Packs that may be on their way to the vault while the next one is filled.
+pub const UPLOADS_IN_FLIGHT: usize = 2;
+/// One sealed message of a segment is closed at this size, and another is begun: a row of any size needs no more memory.
+pub const EXTENT_BYTES: usize = 8 * MIB;
+/// Plaintext bytes in a frame of a sealed message: nothing of it is released before its tag is checked.
+pub const FRAME_BYTES: u32 = 128 * 1024;
+/// Blocks of a table that make a segment, unless the setting says otherwise (4 MiB of heap at 8 KiB a block).
+pub const SEGMENT_BLOCKS: u32 = 512;
+/// Rows arrive in chunks of at most this many bytes, however large a row is.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// The largest schema archive: it is one object, and is held in memory.
+pub const SCHEMA_BYTES_MAX: usize = 96 * MIB;
+/// The largest manifest or inventory, decompressed.
+pub const MANIFEST_BYTES_MAX: usize = 512 * MIB;
+/// zstd levels that may be set.
+pub const COMPRESSION_LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
+/// Copy sessions that may be set: a session-mode pooler gives 15 connections.
+pub const SESSIONS: std::ops::RangeInclusive<usize> = 1..=8;
+
+/// A lease not renewed for this long is anyone's.
+pub const LEASE_TTL_S: i64 = 60;
+/// A lease is renewed this often.
+pub const LEASE_RENEW_S: i64 = 10;
+/// Progress is recorded at most this often.
+pub const PROGRESS_MS: u64 = 1_000;
+/// An attempt stops this long before the deadline of its function, to say so and to leave nothing behind.
+pub const DEADLINE_MARGIN_S: i64 = 15;
+/// Conditional writes of one record that may lose against others before the writer gives up.
+pub const AMEND_TRIES: usize = 50;
+/// Objects of a snapshot that are checked or copied at once when it is replicated.
+pub const REPLICATE_IN_FLIGHT: usize = 2;
+/// The most that a page of a listing holds.
+pub const PAGE_MAX: usize = 1_000;
+
+const MIB: usize = 1024 * 1024;
+
+const _: () = assert!(EXTENT_BYTES <= PACK_BYTES);
+const _: () = assert!(PACK_BYTES + 2 * EXTENT_BYTES <= OBJECT_BYTES_MAX);
+const _: () = assert!(SCHEMA_BYTES_MAX < OBJECT_BYTES_MAX);
+const _: () = assert!(3 * LEASE_RENEW_S < LEASE_TTL_S);
+const _: () = assert!((PROGRESS_MS as i64) < LEASE_RENEW_S * 1_000);

@@ -1,0 +1,6 @@
+//! The operations: what the functions do.
+
+pub mod backup;
+pub mod rebuild;
+pub mod replicate;
+pub mod restore;

@@ -1,0 +1,78 @@
+//! The port on what is restored into.
+//!
+//! Always holds: a target that held anything before is refused, and nothing of it is touched; each segment's rows appear
+//! exactly once, however often a restore is interrupted and begun again.
+
+use crate::catalog::Warning;
+use crate::error::Result;
+use crate::id::SnapshotId;
+use crate::source::{LargeObject, MaterializedView, Role, RowStream, Run, Sequence, Server, Table};
+use bytes::Bytes;
+use std::collections::HashSet;
+
+/// What a restore makes before any row comes.
+pub struct Outline {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The server it was taken from.
+    pub server: Server,
+    /// The schema archive.
+    pub schema: Bytes,
+    /// The roles.
+    pub roles: Vec<Role>,
+    /// The large objects.
+    pub large_objects: Vec<LargeObject>,
+    /// Where the sequences stand.
+    pub sequences: Vec<Sequence>,
+    /// The materialised views to fill.
+    pub materialized_views: Vec<MaterializedView>,
+}
+
+/// A target.
+#[async_trait::async_trait]
+pub trait Target: Send + Sync {
+    /// Takes an empty target, or takes up an interrupted restore of the same snapshot, and makes the tables.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not empty, naming what is there; `Conflict` when another restore runs into it; `Unsupported`
+    /// when its server is older than the source's; otherwise as [`crate::source::Source::capture`].
+    async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>>;
+}
+
+/// A restore that has begun.
+#[async_trait::async_trait]
+pub trait Loading: Send + Sync {
+    /// The segments that are there already, by their number in the manifest.
+    fn loaded(&self) -> &HashSet<u64>;
+
+    /// Adds the rows of a segment, all or none. An error in the stream leaves none.
+    ///
+    /// # Errors
+    /// The stream's; `Invalid` when the target refuses a row; `Unavailable`.
+    async fn load(&self, table: &Table, segment: u64, rows: RowStream) -> Result<u64>;
+
+    /// Makes everything that comes after the rows: indexes, constraints, triggers, sequences, large objects, views.
+    /// Gives what could not be made, and why.
+    ///
+    /// # Errors
+    /// `Invalid` when something cannot be made that must be.
+    async fn complete(&self) -> Result<Vec<Warning>>;
+
+    /// The runs by which a table may be read back.
+    ///
+    /// # Errors
+    /// As [`crate::source::Source::capture`].
+    async fn runs(&self, table: &Table) -> Result<Vec<Option<Run>>>;
+
+    /// The rows of a run, as the target holds them now.
+    ///
+    /// # Errors
+    /// As [`crate::source::Source::capture`].
+    async fn read_back(&self, table: &Table, run: Option<Run>) -> Result<RowStream>;
+
+    /// Removes what the restore kept in the target for itself.
+    ///
+    /// # Errors
+    /// As [`crate::source::Source::capture`].
+    async fn finish(&self) -> Result<()>;
+}
