@@ -1,0 +1,126 @@
+//! The adapters, each in its own region, made when they are asked for.
+//!
+//! All regions share one connection pool, one set of credentials and one TLS configuration; making a client costs no call.
+
+use crate::catalog::DynamoCatalog;
+use crate::keys::KmsKeys;
+use crate::secrets;
+use crate::settings::{DatabaseAddress, Environment, Secret, Settings};
+use crate::vault::S3Vault;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+/// Credentials of one's own, for [`loader`]; functions have those of their role.
+pub use aws_sdk_s3::config::Credentials;
+use engine::catalog::Catalog;
+use engine::error::{Error, Result};
+use engine::keyring::KeyService;
+use engine::vault::{VaultPlace, Vaults};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Tries of one request, the first one included.
+const ATTEMPTS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One try: long enough for the largest object of ours at 2 MB/s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What all clients have in common. Credentials are found by the SDK: on Lambda, those of the function's role.
+pub fn loader(settings: &Settings) -> ConfigLoader {
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(settings.region.clone()))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts);
+    match &settings.endpoint {
+        Some(endpoint) => loader.endpoint_url(endpoint),
+        None => loader,
+    }
+}
+
+/// The adapters of one deployment.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    config: SdkConfig,
+    settings: Arc<Settings>,
+}
+
+impl Clients {
+    /// For a function: configuration and credentials as the SDK finds them.
+    pub async fn connect(settings: Arc<Settings>) -> Self {
+        let config = loader(&settings).load().await;
+        Self::new(config, settings)
+    }
+
+    /// Over a configuration that was made from [`loader`].
+    pub fn new(config: SdkConfig, settings: Arc<Settings>) -> Self {
+        Self { config, settings }
+    }
+
+    /// The three vaults.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`crate::settings::Need::Vaults`].
+    pub fn vaults(&self) -> Result<Vaults> {
+        let vaults = self.settings.vaults()?.clone().map(|place| Arc::new(self.vault(place)) as _);
+        Ok(Vaults::new(vaults))
+    }
+
+    /// The vault of a place.
+    pub fn vault(&self, place: VaultPlace) -> S3Vault {
+        let config = aws_sdk_s3::config::Builder::from(&self.in_region(&place.region));
+        // Host names such as bucket.127.0.0.1 do not exist.
+        let config = config.force_path_style(self.settings.endpoint.is_some()).build();
+        S3Vault::new(aws_sdk_s3::Client::from_conf(config), place, self.settings.account.clone())
+    }
+
+    /// The deployment's key in a region.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`crate::settings::Need::Key`].
+    pub fn keys(&self, region: &str) -> Result<Arc<dyn KeyService>> {
+        let key = self.settings.key()?.in_region(region);
+        Ok(Arc::new(KmsKeys::new(aws_sdk_kms::Client::new(&self.in_region(region)), key)))
+    }
+
+    /// The catalog, in this function's region.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`crate::settings::Need::Catalog`].
+    pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
+        let table = self.settings.table()?.to_owned();
+        Ok(Arc::new(DynamoCatalog::new(aws_sdk_dynamodb::Client::new(&self.config), table)))
+    }
+
+    /// The address of the database that is backed up.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`crate::settings::Need::Source`]; those of Secrets Manager; `Invalid`
+    /// when the secret holds no address.
+    pub async fn source_url(&self) -> Result<Secret> {
+        self.resolve(self.settings.database()?).await
+    }
+
+    /// The address of the database that an environment is restored into.
+    ///
+    /// # Errors
+    /// `Invalid` when none is set; otherwise as [`Self::source_url`].
+    pub async fn target_url(&self, environment: Environment) -> Result<Secret> {
+        self.resolve(self.settings.target(environment)?).await
+    }
+
+    async fn resolve(&self, address: &DatabaseAddress) -> Result<Secret> {
+        match address {
+            DatabaseAddress::Url(url) => Ok(url.clone()),
+            DatabaseAddress::SecretArn(arn) => {
+                let region = arn.split(':').nth(3).ok_or_else(|| Error::internal("a secret's ARN without a region"))?;
+                secrets::fetch(&aws_sdk_secretsmanager::Client::new(&self.in_region(region)), arn).await
+            }
+        }
+    }
+
+    fn in_region(&self, region: &str) -> SdkConfig {
+        self.config.clone().into_builder().region(Region::new(region.to_owned())).build()
+    }
+}

@@ -1,0 +1,18 @@
+//! The ports of the engine over AWS: S3, KMS, DynamoDB, Secrets Manager, the machine's clock and randomness.
+//!
+//! The only crate that knows an AWS SDK, and the only one that reads the environment ([`settings`]).
+//!
+//! Always holds: an error names the service, the operation, the code and the request, and never what was sent or received;
+//! each vault and each key is spoken to in its own region.
+
+pub mod settings;
+pub mod telemetry;
+pub mod machine;
+pub mod key_arn;
+
+mod errors;
+pub mod vault;
+pub mod keys;
+pub mod catalog;
+pub mod secrets;
+pub mod clients;

@@ -1,0 +1,177 @@
+//! The settings: read once, at cold start, and the only place where the environment is read.
+//!
+//! Always holds: every problem is reported at once, each with the variable's name and an example of a right value, and
+//! never with the value that it has, which may be a secret in the wrong place. An empty variable is an absent one.
+//!
+//! Each function states what it needs ([`Need`]): the others' variables may be absent there.
+
+mod groups;
+mod reader;
+mod rules;
+mod schedule;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+pub use groups::{DatabaseAddress, Environment};
+pub use secret::Secret;
+
+use crate::key_arn::KeyArn;
+use engine::error::{Error, Result};
+use engine::limits;
+use engine::vault::VaultPlace;
+use reader::Reader;
+use std::path::PathBuf;
+
+/// A group of settings that a function cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// The three buckets.
+    Vaults,
+    /// The encryption key.
+    Key,
+    /// The table.
+    Catalog,
+    /// The database that is backed up.
+    Source,
+    /// At least one database to restore into.
+    Target,
+    /// The schedule and the days of retention.
+    Policy,
+}
+
+/// The settings of one function.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `AWS_REGION`: where this function runs.
+    pub region: String,
+    /// `AWS_ENDPOINT_URL`: a local AWS, instead of the real one.
+    pub endpoint: Option<String>,
+    /// `BACKUP_ACCOUNT_ID`: the account that the buckets must belong to.
+    pub account: Option<String>,
+    /// `BACKUP_SOURCE`: the name of the source.
+    pub source: String,
+    /// `BACKUP_SCHEDULE`: when backups are made, in the words of EventBridge.
+    pub schedule: Option<String>,
+    /// `BACKUP_RETENTION_DAYS`: how long a backup is kept.
+    pub retention_days: Option<u32>,
+    /// `BACKUP_SESSIONS`: sessions that copy at the same time.
+    pub sessions: usize,
+    /// `BACKUP_COMPRESSION_LEVEL`: the zstd level.
+    pub compression_level: i32,
+    /// `BACKUP_SEGMENT_BLOCKS`: blocks of a table that make a segment.
+    pub segment_blocks: u32,
+    /// `BACKUP_PG_BIN`: where `pg_dump` and `pg_restore` are.
+    pub pg_bin: PathBuf,
+    /// `BACKUP_TLS_ROOTS`: a PEM file of the authorities that a database's certificate may come from.
+    pub tls_roots: Option<PathBuf>,
+    vaults: Option<[VaultPlace; 3]>,
+    key: Option<KeyArn>,
+    table: Option<String>,
+    database: Option<DatabaseAddress>,
+    targets: Vec<(Environment, DatabaseAddress)>,
+}
+
+impl Settings {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn from_environment(needs: &[Need]) -> Result<Self> {
+        Self::parse(&variable, needs)
+    }
+
+    /// Reads the settings from wherever `variable` finds them.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every variable that is missing or wrong, with an example of a right value.
+    pub fn parse(variable: &dyn Fn(&str) -> Option<String>, needs: &[Need]) -> Result<Self> {
+        let mut r = Reader::new(variable);
+        r.required("BACKUP_PROVIDER", "aws", |v| if v == "aws" { Ok(()) } else { Err("must be aws".into()) });
+        let region = r.required("AWS_REGION", "eu-west-1", rules::region);
+        let policy = needs.contains(&Need::Policy);
+        let settings = Self {
+            region: region.unwrap_or_default(),
+            endpoint: r.optional("AWS_ENDPOINT_URL", "http://127.0.0.1:4566", rules::endpoint),
+            account: r.optional("BACKUP_ACCOUNT_ID", "123456789012", rules::account),
+            source: r
+                .optional("BACKUP_SOURCE", "database", rules::source_name)
+                .unwrap_or_else(|| "database".to_owned()),
+            schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", schedule::check),
+            retention_days: r.either(policy, "BACKUP_RETENTION_DAYS", "35", |v| rules::number(v, 1..=36_500)),
+            sessions: r.or("BACKUP_SESSIONS", "2", 2, |v| rules::number(v, limits::SESSIONS)),
+            compression_level: r
+                .or("BACKUP_COMPRESSION_LEVEL", "1", 1, |v| rules::number(v, limits::COMPRESSION_LEVELS)),
+            segment_blocks: r
+                .or("BACKUP_SEGMENT_BLOCKS", "512", limits::SEGMENT_BLOCKS, |v| rules::number(v, 16..=131_072)),
+            pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
+            tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
+            vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),
+            key: needs.contains(&Need::Key).then(|| groups::key(&mut r)).flatten(),
+            table: needs.contains(&Need::Catalog).then(|| groups::table(&mut r)).flatten(),
+            database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),
+            targets: if needs.contains(&Need::Target) { groups::targets(&mut r) } else { Vec::new() },
+        };
+        r.finish(settings)
+    }
+
+    /// `BACKUP_BUCKET_…` and `BACKUP_REGION_…`: the three vaults, primary first.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Vaults`].
+    pub fn vaults(&self) -> Result<&[VaultPlace; 3]> {
+        self.vaults.as_ref().ok_or_else(|| unneeded("the vaults"))
+    }
+
+    /// `BACKUP_ENCRYPTION_KEY_ID`: the key, in the region that the setting names.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Key`].
+    pub fn key(&self) -> Result<&KeyArn> {
+        self.key.as_ref().ok_or_else(|| unneeded("the encryption key"))
+    }
+
+    /// `BACKUP_TABLE`: the catalog's table.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Catalog`].
+    pub fn table(&self) -> Result<&str> {
+        self.table.as_deref().ok_or_else(|| unneeded("the catalog"))
+    }
+
+    /// `BACKUP_DATABASE_…`: the database that is backed up.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Source`].
+    pub fn database(&self) -> Result<&DatabaseAddress> {
+        self.database.as_ref().ok_or_else(|| unneeded("the source"))
+    }
+
+    /// `BACKUP_TARGET_…`: the database that an environment is restored into.
+    ///
+    /// # Errors
+    /// `Invalid` when none is set for that environment.
+    pub fn target(&self, environment: Environment) -> Result<&DatabaseAddress> {
+        let found = self.targets.iter().find(|(e, _)| *e == environment).map(|(_, address)| address);
+        found.ok_or_else(|| {
+            let name = environment.as_str().to_uppercase();
+            Error::invalid(format!(
+                "there is no database to restore `{environment}` into; set BACKUP_TARGET_{name}_SECRET_ARN (or …_URL) of this function"
+            ))
+        })
+    }
+}
+
+fn unneeded(what: &str) -> Error {
+    Error::internal(format!("this function uses the settings of {what}, and did not state that it needs them"))
+}
+
+/// `RUST_LOG`: what is logged. Apart from the settings, because what is wrong with those is logged too.
+pub(crate) fn log_filter() -> Option<String> {
+    variable("RUST_LOG").map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,153 @@
+//! The groups of settings that only some functions need.
+
+use super::reader::{Reader, Ruling};
+use super::rules;
+use super::secret::Secret;
+use crate::key_arn::{self, KeyArn};
+use engine::error::{Error, Result};
+use engine::vault::{VaultPlace, VaultRole};
+use std::fmt;
+use std::str::FromStr;
+
+const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-1"];
+const URL_EXAMPLE: &str = "postgresql://backup:password@db.example.org:5432/postgres";
+const ARN_EXAMPLE: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:backup-database-AbCdEf";
+
+/// Where the address of a database comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseAddress {
+    /// From the setting itself.
+    Url(Secret),
+    /// From the secret of this ARN.
+    SecretArn(String),
+}
+
+/// What may be restored into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Environment {
+    /// Developers work on it.
+    Development,
+    /// Releases are tried on it.
+    Staging,
+    /// Users work with it.
+    Production,
+}
+
+impl Environment {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Development, Self::Staging, Self::Production];
+
+    /// Its name, as requests hold it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Development => "development",
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Environment {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|e| e.as_str() == text);
+        found.ok_or_else(|| Error::invalid("the target environment must be development, staging or production"))
+    }
+}
+
+/// `BACKUP_BUCKET_…` and `BACKUP_REGION_…`: three buckets in three regions.
+pub(super) fn vaults(r: &mut Reader<'_>) -> Option<[VaultPlace; 3]> {
+    let mut places = [None, None, None];
+    for ((place, role), default) in places.iter_mut().zip(VaultRole::ALL).zip(REGIONS) {
+        let name = role.to_string().to_uppercase();
+        let bucket = r.required(&format!("BACKUP_BUCKET_{name}"), &format!("acme-backup-{default}"), rules::bucket);
+        let setting = format!("BACKUP_REGION_{name}");
+        let region =
+            if r.is_set(&setting) { r.optional(&setting, default, rules::region) } else { Some(default.to_owned()) };
+        *place = bucket.zip(region).map(|(bucket, region)| VaultPlace { role, region, bucket });
+    }
+    let [Some(primary), Some(secondary), Some(tertiary)] = places else { return None };
+    let places = [primary, secondary, tertiary];
+    require_different(r, &places, "BUCKET", "acme-backup-us-east-1", |p| &p.bucket);
+    require_different(r, &places, "REGION", "us-east-1", |p| &p.region);
+    Some(places)
+}
+
+fn require_different(
+    r: &mut Reader<'_>,
+    places: &[VaultPlace; 3],
+    what: &str,
+    example: &str,
+    of: fn(&VaultPlace) -> &String,
+) {
+    for (i, place) in places.iter().enumerate() {
+        if let Some(other) = places[..i].iter().find(|other| of(other) == of(place)) {
+            let [name, other] = [place, other].map(|p| format!("BACKUP_{what}_{}", p.role.to_string().to_uppercase()));
+            r.problem(format!("{name} must differ from {other} (example: {example})"));
+        }
+    }
+}
+
+/// `BACKUP_ENCRYPTION_KEY_ID`.
+pub(super) fn key(r: &mut Reader<'_>) -> Option<KeyArn> {
+    r.required("BACKUP_ENCRYPTION_KEY_ID", key_arn::EXAMPLE, |v| KeyArn::parse(v).map_err(|e| e.to_string()))
+}
+
+/// `BACKUP_TABLE`.
+pub(super) fn table(r: &mut Reader<'_>) -> Option<String> {
+    r.required("BACKUP_TABLE", "acme-backup", rules::table)
+}
+
+/// `BACKUP_DATABASE_URL` or `BACKUP_DATABASE_SECRET_ARN`.
+pub(super) fn database(r: &mut Reader<'_>) -> Option<DatabaseAddress> {
+    let address = address(r, "BACKUP_DATABASE");
+    if address.is_none() && !r.is_set("BACKUP_DATABASE_URL") && !r.is_set("BACKUP_DATABASE_SECRET_ARN") {
+        r.problem(format!(
+            "BACKUP_DATABASE_SECRET_ARN or BACKUP_DATABASE_URL is missing (example: {ARN_EXAMPLE} or {URL_EXAMPLE})"
+        ));
+    }
+    address
+}
+
+/// `BACKUP_TARGET_<environment>_URL` or `…_SECRET_ARN`, for at least one environment.
+pub(super) fn targets(r: &mut Reader<'_>) -> Vec<(Environment, DatabaseAddress)> {
+    let (mut targets, mut any) = (Vec::new(), false);
+    for environment in Environment::ALL {
+        let stem = format!("BACKUP_TARGET_{}", environment.as_str().to_uppercase());
+        any |= r.is_set(&format!("{stem}_URL")) || r.is_set(&format!("{stem}_SECRET_ARN"));
+        targets.extend(address(r, &stem).map(|address| (environment, address)));
+    }
+    if !any {
+        r.problem(format!(
+            "BACKUP_TARGET_{{DEVELOPMENT,STAGING,PRODUCTION}}_SECRET_ARN or …_URL: at least one is missing (example: \
+             BACKUP_TARGET_STAGING_SECRET_ARN={ARN_EXAMPLE})"
+        ));
+    }
+    targets
+}
+
+/// An address from `<stem>_URL` or `<stem>_SECRET_ARN`, not both.
+fn address(r: &mut Reader<'_>, stem: &str) -> Option<DatabaseAddress> {
+    let (url_name, arn_name) = (format!("{stem}_URL"), format!("{stem}_SECRET_ARN"));
+    let both = r.is_set(&url_name) && r.is_set(&arn_name);
+    let url = r.optional(&url_name, URL_EXAMPLE, database_url).map(DatabaseAddress::Url);
+    let arn = r.optional(&arn_name, ARN_EXAMPLE, rules::secret_arn).map(DatabaseAddress::SecretArn);
+    if both {
+        r.problem(format!(
+            "{url_name} and {arn_name} are both set, and one must be removed (example: leave {url_name} empty)"
+        ));
+        return None;
+    }
+    url.or(arn)
+}
+
+fn database_url(value: &str) -> Ruling<Secret> {
+    Secret::database_url(value).ok_or_else(|| "must be a postgresql:// URL with a host".to_owned())
+}
