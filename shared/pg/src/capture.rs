@@ -1,0 +1,270 @@
+//! A capture: one exported transaction snapshot, held by a coordinator session and imported by the copy sessions.
+//!
+//! Order: snapshot, locks, then a check that no table was truncated or rewritten in between (both show as an empty table
+//! to an older snapshot), then everything else.
+
+use crate::address::Address;
+use crate::clients::Clients;
+use crate::describe::{self, Seen, some_of};
+use crate::session::{self, Pool, copy_out};
+use crate::wire::{Wire, parsed, text};
+use bytes::Bytes;
+use engine::digest::Fingerprint;
+use engine::error::{Error, ErrorKind, Result, ResultExt};
+use engine::limits::SCHEMA_BYTES_MAX;
+use engine::source::{Capture, Description, RowStream, Run, Source, Table, quote_identifier};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// Locks are asked for in statements of so many tables.
+const LOCKS_AT_ONCE: usize = 500;
+/// When a table was rewritten between the snapshot and the lock, a new snapshot is taken, so often.
+const SNAPSHOT_TRIES: usize = 5;
+
+/// How a database is read.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// Where it is.
+    pub address: Address,
+    /// `pg_dump`.
+    pub clients: Clients,
+    /// Copy sessions.
+    pub sessions: usize,
+    /// How long a lock may be waited for.
+    pub lock_timeout: Duration,
+}
+
+/// A PostgreSQL database.
+pub struct PgSource {
+    settings: SourceSettings,
+}
+
+impl PgSource {
+    /// Connects to nothing yet.
+    pub fn new(settings: SourceSettings) -> Self {
+        Self { settings }
+    }
+
+    async fn attempt(&self) -> Result<PgCapture> {
+        let SourceSettings { address, clients, sessions, .. } = &self.settings;
+        let mut coordinator = session::connect(address).await?;
+        describe::require_version(&coordinator)?;
+        require_new_enough(clients, &coordinator).await?;
+        let mut copiers = Vec::with_capacity(*sessions);
+        for _ in 0..*sessions {
+            copiers.push(session::connect(address).await.context("open a copy session")?);
+        }
+        if let Some(copier) = copiers.first_mut() {
+            session::require_own_session(&mut coordinator, copier).await?;
+        }
+        coordinator.query("begin transaction isolation level repeatable read read only").await?;
+        let exported =
+            coordinator.query("select pg_export_snapshot()").await.context("export the transaction snapshot")?;
+        let snapshot =
+            text(exported.first().ok_or_else(|| Error::internal("no transaction snapshot was exported"))?, 0)?
+                .to_owned();
+        let server = describe::server(&mut coordinator).await?;
+        let seen = describe::tables(&mut coordinator).await?;
+        lock(&mut coordinator, &seen, self.settings.lock_timeout).await?;
+        require_unmoved(&mut coordinator, &seen).await?;
+        let tables = seen.into_iter().map(|s| s.table).collect();
+        let description = describe::rest(&mut coordinator, server, tables).await?;
+        for copier in &mut copiers {
+            copier.query("begin transaction isolation level repeatable read read only").await?;
+            let import = format!("set transaction snapshot {}", literal(&snapshot));
+            copier.query(&import).await.context("import the transaction snapshot")?;
+        }
+        Ok(PgCapture {
+            address: address.clone(),
+            clients: clients.clone(),
+            lock_timeout: self.settings.lock_timeout,
+            snapshot,
+            description,
+            coordinator: Mutex::new(Some(coordinator)),
+            pool: Pool::new(copiers),
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Source for PgSource {
+    async fn capture(&self) -> Result<Box<dyn Capture>> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.attempt().await {
+                Ok(capture) => return Ok(Box::new(capture)),
+                Err(e) if e.kind() == ErrorKind::Conflict && tries < SNAPSHOT_TRIES => {
+                    tracing::info!(tries, reason = %e, "taking another transaction snapshot");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// `pg_dump` refuses a server that is newer than itself, in the middle: so it is asked before anything is begun.
+async fn require_new_enough(clients: &Clients, wire: &Wire) -> Result<()> {
+    let ours = clients.major_version().await?;
+    let said = wire.parameters.get("server_version").map_or("", String::as_str);
+    let theirs: u32 = said.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(u32::MAX);
+    if ours < theirs {
+        return Err(Error::unsupported(format!(
+            "the server is PostgreSQL {said} and pg_dump is of version {ours}; deploy a client layer of version {theirs} or newer"
+        )));
+    }
+    Ok(())
+}
+
+async fn lock(coordinator: &mut Wire, seen: &[Seen], timeout: Duration) -> Result<()> {
+    coordinator.query(&format!("set local lock_timeout = {}", timeout.as_millis())).await?;
+    for some in seen.chunks(LOCKS_AT_ONCE) {
+        let names: Vec<String> = some
+            .iter()
+            .filter(|s| s.table.schema != "pg_catalog")
+            .map(|s| format!("only {}", s.table.quoted()))
+            .collect();
+        if names.is_empty() {
+            continue;
+        }
+        let locked = coordinator.query(&format!("lock table {} in access share mode", names.join(", "))).await;
+        if let Err(e) = locked {
+            return Err(if e.kind() == ErrorKind::Unavailable {
+                blockers(&e, some, timeout)
+            } else {
+                Error::conflict(format!("a table was dropped while the backup began: {e}"))
+            });
+        }
+    }
+    coordinator.query("set local lock_timeout = 0").await?;
+    Ok(())
+}
+
+fn blockers(e: &Error, some: &[Seen], timeout: Duration) -> Error {
+    let names: Vec<String> = some.iter().map(|s| s.table.quoted()).collect();
+    Error::unavailable(format!(
+        "a table stayed locked for {} s: {e}; it is one of {}",
+        timeout.as_secs(),
+        some_of(&names)
+    ))
+}
+
+/// A `truncate` or a rewriting `alter table` that committed between the snapshot and the lock leaves a table empty to the
+/// snapshot. It has another file then.
+async fn require_unmoved(coordinator: &mut Wire, seen: &[Seen]) -> Result<()> {
+    let rows = coordinator
+        .query(&format!(
+            "select o.oid, coalesce(pg_relation_filenode(o.oid::oid), 0) from unnest(array[{}]::oid[]) as o(oid)",
+            seen.iter().map(|s| s.table.oid.to_string()).collect::<Vec<_>>().join(", ")
+        ))
+        .await
+        .context("look at the tables' files")?;
+    for (row, seen) in rows.iter().zip(seen) {
+        let now: u32 = parsed(row, 1)?;
+        let before = if seen.file_in_snapshot == 0 { seen.table.relfilenode } else { seen.file_in_snapshot };
+        if parsed::<u32>(row, 0)? != seen.table.oid || now != before {
+            return Err(Error::conflict(format!(
+                "{} was truncated or rewritten while the backup began",
+                seen.table.quoted()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A text as an SQL literal.
+pub(crate) fn literal(text: &str) -> String {
+    postgres_protocol::escape::escape_literal(text).trim_start().to_owned()
+}
+
+struct PgCapture {
+    address: Address,
+    clients: Clients,
+    lock_timeout: Duration,
+    snapshot: String,
+    description: Description,
+    coordinator: Mutex<Option<Wire>>,
+    pool: Arc<Pool>,
+}
+
+#[async_trait::async_trait]
+impl Capture for PgCapture {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    async fn schema(&self) -> Result<Bytes> {
+        let arguments = [
+            "--format=custom".to_owned(),
+            "--schema-only".to_owned(),
+            "--compress=none".to_owned(),
+            "--exclude-schema=backup_restore".to_owned(),
+            format!("--lock-wait-timeout={}", self.lock_timeout.as_millis()),
+            format!("--snapshot={}", self.snapshot),
+        ];
+        self.clients.dump(&self.address, &arguments, SCHEMA_BYTES_MAX).await
+    }
+
+    async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<(Run, Fingerprint)>> {
+        let rows = self.pool.lend().await?.query(&fingerprint_query(table, blocks)).await?;
+        let fingerprint = |row| -> Result<(Run, Fingerprint)> {
+            let (first_block, last): (u32, bool) = (parsed(row, 0)?, text(row, 1)? == "t");
+            let run = Run { first_block, blocks: (!last).then_some(blocks) };
+            Ok((run, Fingerprint { rows: parsed(row, 2)?, hash: parsed(row, 3)?, hash_inverse: parsed(row, 4)? }))
+        };
+        rows.iter().map(fingerprint).collect()
+    }
+
+    async fn copy(&self, table: &Table, run: Option<Run>) -> Result<RowStream> {
+        let lent = self.pool.lend().await?;
+        copy_out(lent, &copy_query(table, run)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        let coordinator = self.coordinator.lock().await.take();
+        let mut coordinator = coordinator.ok_or_else(|| Error::internal("the transaction snapshot was ended twice"))?;
+        for wire in self.pool.drain() {
+            wire.end().await;
+        }
+        // The locks were held until here, or nothing that was read may be believed.
+        coordinator.query("commit").await.context("the locks on the tables were lost")?;
+        coordinator.end().await;
+        Ok(())
+    }
+}
+
+/// A block number that no table reaches.
+const END_BLOCK: u32 = u32::MAX;
+
+fn fingerprint_query(table: &Table, blocks: u32) -> String {
+    let last = table.blocks.saturating_sub(1) / blocks * blocks;
+    format!(
+        "select g.block, g.block = {last}, f.rows, coalesce(f.hash, 0), coalesce(f.hash_inverse, 0)
+        from generate_series(0::bigint, {last}, {blocks}) as g(block),
+        lateral (
+            select
+                count(*) as rows,
+                bit_xor(hashtidextended(t.ctid, t.xmin::text::int8)) as hash,
+                bit_xor(hashtidextended(t.ctid, ~(t.xmin::text::int8))) as hash_inverse
+            from only {name} as t
+            where t.ctid >= format('(%s,0)', g.block)::tid
+                and t.ctid < format('(%s,0)', case when g.block = {last} then {END_BLOCK} else g.block + {blocks} end)::tid
+        ) as f
+        order by g.block",
+        name = table.quoted()
+    )
+}
+
+/// The rows of a run as `copy` text. Used on sources, and on targets to read back.
+pub(crate) fn copy_query(table: &Table, run: Option<Run>) -> String {
+    let columns = table.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
+    let mut select = format!("select {columns} from only {}", table.quoted());
+    if let Some(Run { first_block, blocks }) = run {
+        let end = blocks.map_or(END_BLOCK, |blocks| first_block.saturating_add(blocks));
+        // Writing to a String cannot fail.
+        let _ = write!(select, " where ctid >= '({first_block},0)'::tid and ctid < '({end},0)'::tid");
+    }
+    format!("copy ({select}) to stdout")
+}

@@ -1,0 +1,242 @@
+//! Reads the catalogs: what there is, as the transaction snapshot sees it.
+
+use crate::session::APPLICATION;
+use crate::wire::{Row, Wire, parsed, text};
+use engine::catalog::Warning;
+use engine::error::{Error, Result, ResultExt};
+use engine::source::{
+    Coverage, CoverageState, Description, LargeObject, MaterializedView, Role, Sequence, Server, Table, TableKind,
+    quote_identifier,
+};
+use serde_json::Value;
+
+/// The oldest server with TID range scans.
+const SERVER_VERSION_MIN: u32 = 140_000;
+/// So many sequences are asked about in one query.
+const SEQUENCES_AT_ONCE: usize = 500;
+
+/// A table, and the file that it had in the transaction snapshot.
+pub(crate) struct Seen {
+    pub(crate) table: Table,
+    /// 0 where the snapshot's catalog does not say (mapped relations).
+    pub(crate) file_in_snapshot: u32,
+}
+
+/// Refuses a server that is too old, from what it said at start-up.
+pub(crate) fn require_version(wire: &Wire) -> Result<()> {
+    let said = wire.parameters.get("server_version").map_or("", String::as_str);
+    let major: u32 = said.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
+    if major * 10_000 < SERVER_VERSION_MIN {
+        return Err(Error::unsupported(format!(
+            "the server is PostgreSQL {said}; {APPLICATION} needs {} or newer",
+            SERVER_VERSION_MIN / 10_000
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) async fn server(wire: &mut Wire) -> Result<Server> {
+    let rows = wire.query(include_str!("describe/server.sql")).await.context("describe the server")?;
+    let row = rows.first().ok_or_else(|| Error::internal("the server did not describe itself"))?;
+    Ok(Server {
+        product: "PostgreSQL".to_owned(),
+        version_num: parsed(row, 0)?,
+        version: text(row, 1)?.to_owned(),
+        system_identifier: text(row, 2)?.to_owned(),
+        timeline: parsed(row, 3)?,
+        database: text(row, 4)?.to_owned(),
+        database_oid: parsed(row, 5)?,
+        encoding: text(row, 6)?.to_owned(),
+        block_bytes: parsed(row, 7)?,
+        transaction_snapshot: text(row, 8)?.to_owned(),
+        transaction_id: parsed(row, 9)?,
+        wal_lsn: text(row, 10)?.to_owned(),
+    })
+}
+
+/// The tables, largest first. Refuses those that this role would not see whole.
+pub(crate) async fn tables(wire: &mut Wire) -> Result<Vec<Seen>> {
+    let rows = wire.query(include_str!("describe/tables.sql")).await.context("describe the tables")?;
+    let (mut seen, mut filtered, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    for row in &rows {
+        let table = table(row)?;
+        if text(row, 9)? == "t" {
+            filtered.push(table.quoted());
+        }
+        if text(row, 10)? != "t" {
+            unreadable.push(table.quoted());
+        }
+        seen.push(Seen { table, file_in_snapshot: parsed(row, 11)? });
+    }
+    if !unreadable.is_empty() {
+        return Err(Error::denied(format!(
+            "the role may not read {}; grant it pg_read_all_data (infra/sql/backup_role.sql does)",
+            some_of(&unreadable)
+        )));
+    }
+    if !filtered.is_empty() {
+        return Err(Error::denied(format!(
+            "row security would hide rows of {} from the role; give it bypassrls (infra/sql/backup_role.sql does)",
+            some_of(&filtered)
+        )));
+    }
+    Ok(seen)
+}
+
+fn table(row: &Row) -> Result<Table> {
+    let (schema, access_method) = (text(row, 1)?, text(row, 8)?);
+    let pages = schema == "pg_catalog";
+    let unplaced = (access_method != "heap").then(|| format!("its access method is {access_method}, not heap"));
+    Ok(Table {
+        schema: schema.to_owned(),
+        name: text(row, 2)?.to_owned(),
+        kind: if pages { TableKind::LargeObjectPages } else { TableKind::Table },
+        oid: parsed(row, 0)?,
+        relfilenode: parsed(row, 3)?,
+        columns: strings(row, 4)?,
+        definition: text(row, 5)?.to_owned(),
+        blocks: parsed(row, 6)?,
+        bytes_on_disk: parsed(row, 7)?,
+        unplaced,
+    })
+}
+
+/// Everything but the server and the tables.
+pub(crate) async fn rest(wire: &mut Wire, server: Server, tables: Vec<Table>) -> Result<Description> {
+    let mut description = Description {
+        server,
+        tables,
+        sequences: sequences(wire).await.context("read the sequences")?,
+        roles: roles(wire).await.context("read the roles")?,
+        large_objects: large_objects(wire).await.context("describe the large objects")?,
+        materialized_views: materialized_views(wire).await.context("describe the materialised views")?,
+        coverage: Vec::new(),
+        warnings: Vec::new(),
+    };
+    cover(wire, &mut description).await.context("describe the schemas")?;
+    Ok(description)
+}
+
+async fn sequences(wire: &mut Wire) -> Result<Vec<Sequence>> {
+    let names = wire
+        .query(
+            "select n.nspname, c.relname
+            from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind = 'S' and c.relpersistence <> 't' and n.nspname <> 'backup_restore'
+                and not exists (
+                    select from pg_depend as p where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
+                )
+            order by 1, 2",
+        )
+        .await?;
+    let mut sequences = Vec::with_capacity(names.len());
+    for some in names.chunks(SEQUENCES_AT_ONCE) {
+        let mut selects = Vec::with_capacity(some.len());
+        for row in some {
+            let name = format!("{}.{}", quote_identifier(text(row, 0)?), quote_identifier(text(row, 1)?));
+            selects.push(format!("select last_value, is_called from {name}"));
+        }
+        let values = wire.query(&selects.join(" union all ")).await?;
+        if values.len() != some.len() {
+            return Err(Error::internal("the server did not tell where each sequence stands"));
+        }
+        for (name, value) in some.iter().zip(&values) {
+            sequences.push(Sequence {
+                schema: text(name, 0)?.to_owned(),
+                name: text(name, 1)?.to_owned(),
+                last_value: parsed(value, 0)?,
+                is_called: text(value, 1)? == "t",
+            });
+        }
+    }
+    Ok(sequences)
+}
+
+async fn roles(wire: &mut Wire) -> Result<Vec<Role>> {
+    let rows = wire.query(include_str!("describe/roles.sql")).await?;
+    let role = |row: &Row| {
+        Ok(Role {
+            name: text(row, 0)?.to_owned(),
+            options: strings(row, 1)?,
+            member_of: strings(row, 2)?,
+            settings: strings(row, 3)?,
+        })
+    };
+    rows.iter().map(role).collect()
+}
+
+async fn large_objects(wire: &mut Wire) -> Result<Vec<LargeObject>> {
+    let rows = wire.query(include_str!("describe/large_objects.sql")).await?;
+    let object = |row: &Row| {
+        Ok(LargeObject {
+            oid: parsed(row, 0)?,
+            owner: text(row, 1)?.to_owned(),
+            grants: strings(row, 2)?,
+            comment: row.get(3).cloned().flatten(),
+        })
+    };
+    rows.iter().map(object).collect()
+}
+
+async fn materialized_views(wire: &mut Wire) -> Result<Vec<MaterializedView>> {
+    let rows = wire
+        .query(
+            "select n.nspname, c.relname
+            from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind = 'm' and c.relispopulated
+            order by c.oid",
+        )
+        .await?;
+    rows.iter()
+        .map(|row| Ok(MaterializedView { schema: text(row, 0)?.to_owned(), name: text(row, 1)?.to_owned() }))
+        .collect()
+}
+
+/// Says of each schema and of each other part what became of it.
+async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
+    let mut put = |part: &str, state, detail: &str| {
+        description.coverage.push(Coverage { part: part.to_owned(), state, detail: detail.to_owned() });
+    };
+    let mut warnings = Vec::new();
+    for row in wire.query(include_str!("describe/schemas.sql")).await? {
+        let (schema, foreign, configuration) =
+            (text(&row, 0)?.to_owned(), parsed::<u64>(&row, 1)?, parsed::<u64>(&row, 2)?);
+        put(&schema, CoverageState::BackedUp, "");
+        if foreign > 0 {
+            warnings.push(Warning {
+                code: "foreign_table".to_owned(),
+                message: format!("schema {schema} has {foreign} foreign tables: their definitions are backed up, their rows belong to another server"),
+            });
+        }
+        if configuration > 0 {
+            warnings.push(Warning {
+                code: "extension_table".to_owned(),
+                message: format!("schema {schema} has {configuration} tables that belong to an extension: their rows are not backed up"),
+            });
+        }
+    }
+    put("roles", CoverageState::BackedUp, "without passwords: set them again after a restore");
+    put("sequences", CoverageState::BackedUp, "");
+    let objects =
+        if description.large_objects.is_empty() { CoverageState::NotApplicable } else { CoverageState::BackedUp };
+    put("large objects", objects, "");
+    description.warnings = warnings;
+    Ok(())
+}
+
+fn strings(row: &Row, column: usize) -> Result<Vec<String>> {
+    let wrong = || Error::internal(format!("column {column} of a catalog query is not a list of texts"));
+    let value: Value = serde_json::from_str(text(row, column)?).map_err(|e| wrong().with_source(e))?;
+    let values = value.as_array().ok_or_else(wrong)?;
+    values.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+}
+
+/// At most five names, and how many more there are.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => format!("{shown} and {more} more"),
+        _ => shown,
+    }
+}
