@@ -1,0 +1,128 @@
+//! A target in memory: it keeps rows and remembers segments, as a database does.
+
+use crate::faults::FaultScript;
+use crate::lock;
+use bytes::Bytes;
+use engine::catalog::Warning;
+use engine::error::{Error, Result};
+use engine::id::SnapshotId;
+use engine::source::{RowStream, Run, Table};
+use engine::target::{Loading, Outline, Target};
+use futures::{StreamExt, stream};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+/// A target that survives whoever writes to it.
+#[derive(Clone, Debug)]
+pub struct MemoryTarget {
+    state: Arc<Mutex<State>>,
+    faults: FaultScript,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    snapshot: Option<SnapshotId>,
+    rows: BTreeMap<String, Vec<String>>,
+    loaded: HashSet<u64>,
+    completed: bool,
+    finished: bool,
+}
+
+impl MemoryTarget {
+    /// An empty one.
+    pub fn new(faults: FaultScript) -> Self {
+        Self { state: Arc::default(), faults }
+    }
+
+    /// Its rows, by table, sorted; tables without rows are left out.
+    pub fn rows(&self) -> BTreeMap<String, Vec<String>> {
+        let mut rows = lock(&self.state).rows.clone();
+        rows.values_mut().for_each(|rows| rows.sort());
+        rows
+    }
+
+    /// Whether a restore into it was ended.
+    pub fn is_finished(&self) -> bool {
+        lock(&self.state).finished
+    }
+}
+
+#[async_trait::async_trait]
+impl Target for MemoryTarget {
+    async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>> {
+        let begin = || {
+            let mut state = lock(&self.state);
+            if state.finished || state.snapshot.is_some_and(|s| s != outline.snapshot) {
+                return Err(Error::invalid("the target is not empty"));
+            }
+            state.snapshot = Some(outline.snapshot);
+            Ok(MemoryLoading { target: self.clone(), loaded: state.loaded.clone() })
+        };
+        let loading = self.faults.call("target", "begin", "", begin).await?;
+        Ok(Box::new(loading))
+    }
+}
+
+struct MemoryLoading {
+    target: MemoryTarget,
+    loaded: HashSet<u64>,
+}
+
+#[async_trait::async_trait]
+impl Loading for MemoryLoading {
+    fn loaded(&self) -> &HashSet<u64> {
+        &self.loaded
+    }
+
+    async fn load(&self, table: &Table, segment: u64, mut rows: RowStream) -> Result<u64> {
+        let mut text = Vec::new();
+        while let Some(chunk) = rows.next().await {
+            text.extend_from_slice(&chunk?);
+        }
+        let text = String::from_utf8(text).map_err(|e| Error::invalid("rows that are not text").with_source(e))?;
+        let new: Vec<String> = text.lines().map(str::to_owned).collect();
+        let effect = || {
+            let mut state = lock(&self.target.state);
+            let count = new.len() as u64;
+            if !state.loaded.insert(segment) {
+                return Err(Error::invalid(format!("segment {segment} is there already")));
+            }
+            state.rows.entry(table.name.clone()).or_default().extend(new);
+            Ok(count)
+        };
+        self.target.faults.call("target", "load", segment, effect).await
+    }
+
+    async fn complete(&self) -> Result<Vec<Warning>> {
+        let effect = || {
+            lock(&self.target.state).completed = true;
+            Ok(Vec::new())
+        };
+        self.target.faults.call("target", "complete", "", effect).await
+    }
+
+    async fn runs(&self, _table: &Table) -> Result<Vec<Option<Run>>> {
+        self.target.faults.call("target", "runs", "", || Ok(vec![None])).await
+    }
+
+    async fn read_back(&self, table: &Table, _run: Option<Run>) -> Result<RowStream> {
+        let effect = || {
+            let rows = lock(&self.target.state).rows.get(&table.name).cloned().unwrap_or_default();
+            let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
+            Ok(Box::pin(stream::iter([Ok(Bytes::from(text))])) as RowStream)
+        };
+        self.target.faults.call("target", "read_back", &table.name, effect).await
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let effect = || {
+            let mut state = lock(&self.target.state);
+            if !state.completed {
+                return Err(Error::internal("a restore was ended before it was complete"));
+            }
+            state.finished = true;
+            Ok(())
+        };
+        self.target.faults.call("target", "finish", "", effect).await
+    }
+}
