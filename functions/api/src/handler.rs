@@ -1,0 +1,101 @@
+//! Reads the request, asks the catalog, answers. Errors are `application/problem+json` (RFC 9457).
+
+use crate::answer::{BackupPage, BackupStatus};
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use engine::catalog::Catalog;
+use engine::error::{Error, ErrorKind};
+use engine::id::SnapshotId;
+use engine::limits::PAGE_MAX;
+use engine::ops::backup;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Backups a page, unless the request says otherwise.
+const PAGE: usize = 50;
+/// While a backup runs, ask again after so many seconds.
+const RETRY_AFTER_S: &str = "1";
+
+type Ports = State<Arc<dyn Catalog>>;
+
+pub(crate) fn router(catalog: Arc<dyn Catalog>) -> Router {
+    Router::new()
+        .route("/v1/health", get(health))
+        .route("/v1/backups", get(list))
+        .route("/v1/backups/{id}", get(one))
+        .fallback(|| async { Problem(Error::not_found("there is nothing at this path")) })
+        .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read") })
+        .with_state(catalog)
+}
+
+/// Well when the catalog answers.
+async fn health(State(catalog): Ports) -> Result<Response, Problem> {
+    catalog.list(None, 1).await?;
+    Ok(axum::Json(json!({ "status": "ok" })).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    limit: Option<usize>,
+    before: Option<String>,
+}
+
+async fn list(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejection>) -> Result<Response, Problem> {
+    let Query(paging) =
+        paging.map_err(|e| Error::invalid(format!("{}; there are `limit` and `before`", e.body_text())))?;
+    let limit = paging.limit.unwrap_or(PAGE);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Error::invalid(format!("`limit` must be 1 to {PAGE_MAX}")).into());
+    }
+    let before = paging.before.as_deref().map(str::parse::<SnapshotId>).transpose()?;
+    let page = catalog.list(before, limit).await?;
+    let backups = page.records.into_iter().map(BackupStatus::from).collect();
+    Ok(axum::Json(BackupPage { backups, next: page.next }).into_response())
+}
+
+async fn one(State(catalog): Ports, Path(id): Path<String>) -> Result<Response, Problem> {
+    let record = backup::record(&*catalog, id.parse()?).await?;
+    let settled = record.is_settled();
+    let mut response = axum::Json(BackupStatus::from(record)).into_response();
+    if !settled {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_S));
+    }
+    Ok(response)
+}
+
+/// An error as an answer.
+struct Problem(Error);
+
+impl From<Error> for Problem {
+    fn from(e: Error) -> Self {
+        Self(e)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, detail) = match self.0.kind() {
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, self.0.to_string()),
+            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, self.0.to_string()),
+            kind => {
+                tracing::error!(%kind, error = %self.0, "a request failed");
+                // What is wrong inside is for the log.
+                let busy = kind == ErrorKind::Unavailable;
+                let status = if busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
+                (status, "the catalog cannot be asked now; try again in a moment".to_owned())
+            }
+        };
+        problem(status, &detail)
+    }
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({ "type": "about:blank", "title": status.canonical_reason(), "status": status.as_u16(), "detail": detail });
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+}

@@ -1,0 +1,217 @@
+//! Reads the events, runs the operation, answers which of them must come again.
+//!
+//! An event is a hint. One that names another bucket, or a key that is not of our format, is logged and done with: it
+//! would be no better the next time.
+
+use aws::clients::Clients;
+use aws::machine::SystemClock;
+use aws_lambda_events::event::sqs::SqsMessage;
+use engine::error::{Error, ErrorKind, Result};
+use engine::layout::ObjectKey;
+use engine::ops::replicate::{Reconciled, Replicate, Replicated};
+use lambda_runtime::LambdaEvent;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What starts it: a batch of the queue of S3 events, or the schedule of the reconciler.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Event {
+    /// Messages whose bodies are S3 events.
+    Queue {
+        #[serde(rename = "Records")]
+        records: Vec<SqsMessage>,
+    },
+    /// `{"trigger":"reconcile"}`.
+    Trigger { trigger: Task },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// Do what lost events should have done.
+    Reconcile,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    /// The messages that must come again.
+    Queue {
+        #[serde(rename = "batchItemFailures")]
+        failures: Vec<Failure>,
+    },
+    /// What the reconciler did.
+    Reconciled(Reconciled),
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    #[serde(rename = "itemIdentifier")]
+    message_id: String,
+}
+
+/// The function, as it stays between invocations.
+pub(crate) struct Function {
+    pub(crate) clients: Clients,
+}
+
+impl Function {
+    pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
+        let handled = self.run(event.payload).await;
+        handled.inspect_err(|e| tracing::error!(kind = %e.kind(), error = %e, "replication failed"))
+    }
+
+    async fn run(&self, event: Event) -> Result<Answer> {
+        let replicate = Replicate {
+            vaults: self.clients.vaults()?,
+            catalog: self.clients.catalog()?,
+            clock: Arc::new(SystemClock),
+        };
+        match event {
+            Event::Trigger { trigger: Task::Reconcile } => {
+                let report = replicate.reconcile().await?;
+                tracing::info!(
+                    snapshots = report.snapshots,
+                    repaired = report.repaired.len(),
+                    failed = report.failed.len(),
+                    "reconciled"
+                );
+                if let Some(first) = report.failed.first() {
+                    return Err(Error::unavailable(format!(
+                        "{} of {} snapshots could not be made complete, the first: {first}",
+                        report.failed.len(),
+                        report.snapshots
+                    )));
+                }
+                Ok(Answer::Reconciled(report))
+            }
+            Event::Queue { records } => {
+                let mut failures = Vec::new();
+                for message in records {
+                    if let Err(e) = handle_message(&replicate, &message).await {
+                        tracing::error!(kind = %e.kind(), error = %e, "an event could not be handled; it comes again");
+                        failures.push(Failure { message_id: message.message_id.unwrap_or_default() });
+                    }
+                }
+                Ok(Answer::Queue { failures })
+            }
+        }
+    }
+}
+
+async fn handle_message(replicate: &Replicate, message: &SqsMessage) -> Result<()> {
+    let objects = match landed(message.body.as_deref().unwrap_or_default()) {
+        Ok(objects) => objects,
+        Err(e) => {
+            tracing::warn!(error = %e, "an event was passed over");
+            return Ok(());
+        }
+    };
+    let ours = &replicate.vaults.primary().place().bucket;
+    for (bucket, key) in objects {
+        if bucket != *ours {
+            tracing::warn!("an event of another bucket was passed over");
+            continue;
+        }
+        match key.parse::<ObjectKey>() {
+            Err(e) => tracing::warn!(error = %e, "an event of an object that is not ours was passed over"),
+            Ok(key) => match replicate.landed(key).await {
+                Ok(Replicated { objects, bytes }) => tracing::info!(%key, objects, bytes, "replicated"),
+                // An inventory that is gone again: it was pruned, or the event was forged.
+                Err(e) if e.kind() == ErrorKind::NotFound && matches!(key, ObjectKey::Inventory(_)) => {
+                    tracing::warn!(%key, error = %e, "an event of an object that is not there was passed over");
+                }
+                Err(e) => return Err(e.context(format!("replicate {key}"))),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The (bucket, key) pairs that an S3 event names: EventBridge's `Object Created`, whose key is plain, or S3's own
+/// notification, whose keys are URL-encoded.
+fn landed(body: &str) -> Result<Vec<(String, String)>> {
+    let wrong = || Error::invalid("a message of the queue is not an S3 event");
+    let event: Value = serde_json::from_str(body).map_err(|e| wrong().with_source(e))?;
+    let pair = |bucket: &Value, key: &Value| Some((bucket.as_str()?.to_owned(), key.as_str()?.to_owned()));
+    if let Some(detail) = event.get("detail") {
+        let found = pair(&detail["bucket"]["name"], &detail["object"]["key"]);
+        return found.map(|found| vec![found]).ok_or_else(wrong);
+    }
+    // S3 sends this once, when notifications are set up.
+    if event.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
+        return Ok(Vec::new());
+    }
+    let records = event.get("Records").and_then(Value::as_array).ok_or_else(wrong)?;
+    let decoded = records.iter().map(|record| {
+        let (bucket, key) = pair(&record["s3"]["bucket"]["name"], &record["s3"]["object"]["key"])?;
+        Some((bucket, url_decode(&key)?))
+    });
+    decoded.collect::<Option<Vec<_>>>().ok_or_else(wrong)
+}
+
+/// Undoes `application/x-www-form-urlencoded`, as S3 writes keys into its notifications.
+fn url_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(name: &str) -> String {
+        std::fs::read_to_string(format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a sample event")
+    }
+
+    #[test]
+    fn the_sample_of_the_queue_names_the_object_that_landed() {
+        let Event::Queue { records } = serde_json::from_str(&sample("replicate.object-created.json")).expect("parses")
+        else {
+            panic!("not a batch of the queue")
+        };
+        let objects = landed(records[0].body.as_deref().expect("a body")).expect("an S3 event");
+        assert_eq!(objects.len(), 1);
+        assert!(objects[0].1.parse::<ObjectKey>().is_ok(), "{}", objects[0].1);
+    }
+
+    #[test]
+    fn the_sample_of_the_reconciler_reconciles() {
+        let event = serde_json::from_str(&sample("replicate.reconcile.json")).expect("parses");
+        assert!(matches!(event, Event::Trigger { trigger: Task::Reconcile }));
+    }
+
+    #[test]
+    fn an_encoded_key_of_a_notification_is_decoded() {
+        let body = r#"{"Records":[{"s3":{"bucket":{"name":"b"},"object":{"key":"v1%2Fpacks/a+b%20c"}}}]}"#;
+        assert_eq!(landed(body).expect("reads"), vec![("b".to_owned(), "v1/packs/a b c".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_event_of_s3_is_refused() {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"detail":{}}"#,
+            r#"{"Records":[{"s3":{}}]}"#,
+            r#"{"Records":[{"s3":{"bucket":{"name":1},"object":{"key":"k"}}}]}"#,
+        ] {
+            assert!(landed(body).is_err(), "{body}");
+        }
+    }
+}
