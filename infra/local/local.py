@@ -1,0 +1,286 @@
+"""One stack on this machine: the local AWS, PostgreSQL, and what was deployed to them.
+
+Owns .local/ in the checkout: ports, process ids, logs, data. Every process that it starts leads a process group of its
+own and is recorded before anything else happens, so that `stop` can end it and all its children by id. It never ends a
+process by name, and never one that only happens to have a recorded id (the start time is recorded as well).
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ROOT / ".tools"
+LOCAL = ROOT / ".local"
+STATE = LOCAL / "stack.json"
+OUTPUTS = LOCAL / "outputs.json"
+ZIPS = ROOT / "target" / "lambda"
+PG_BIN = TOOLS / "postgres" / "18" / "bin"
+
+PROJECT = "gasrapido"
+REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
+SOURCE, TARGET = "gasrapido", "restored"    # the two databases
+
+
+class Failure(Exception):
+    """Something that a person has to look at; the message says what and where."""
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+def start_time(pid):
+    """When a process started, to tell it from a later one with the same id; None if it is not running."""
+    found = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    status, _, started = found.stdout.strip().partition(" ")
+    return started.strip() if started and not status.startswith("Z") else None
+
+
+def group_members(group):
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return [int(row[0]) for row in rows if int(row[1]) == group and not row[2].startswith("Z")]
+
+
+def children_of(pid):
+    """All descendants of a process with their start times, whatever group they put themselves in."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    below = {}
+    for line in listed.splitlines():
+        child, parent = map(int, line.split())
+        below.setdefault(parent, []).append(child)
+    found, todo = {}, [pid]
+    while todo:
+        for child in below.get(todo.pop(), ()):
+            found[child] = start_time(child)
+            todo.append(child)
+    return found
+
+
+def wait_for(condition, seconds, step_s=0.1):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(step_s)
+    return bool(condition())
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# ---- the stack -------------------------------------------------------------------------------------------------------
+
+class Stack:
+    """The one stack of this checkout."""
+
+    def __init__(self):
+        self.state = json.loads(STATE.read_text()) if STATE.exists() else {}
+
+    def save(self):
+        LOCAL.mkdir(exist_ok=True)
+        STATE.write_text(json.dumps(self.state, indent=2) + "\n")
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.state['port']}"
+
+    @property
+    def outputs(self):
+        return json.loads(OUTPUTS.read_text())
+
+    def database(self, name):
+        """URL of a database on the PostgreSQL server of this stack."""
+        return urllib.parse.urlsplit(self.state["postgres"])._replace(path=f"/{name}").geturl()
+
+    def environment(self):
+        """What makes any AWS client talk to this stack."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**kept, "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": REGIONS[0], "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
+
+    # -- the local AWS
+
+    def aws_is_up(self):
+        recorded = self.state.get("ministack")
+        return bool(recorded) and start_time(recorded["pid"]) == recorded["started"]
+
+    def start_aws(self):
+        """Starts MiniStack on a free loopback port."""
+        LOCAL.mkdir(exist_ok=True)
+        scratch = LOCAL / "tmp"
+        scratch.mkdir(exist_ok=True)
+        self.state["port"] = free_port()
+        # Its functions inherit this environment: only what they need is in it. BIND_HOST keeps it off the network,
+        # AWS_ENDPOINT_URL keeps the functions off the real AWS.
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
+        environment |= {
+            "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.state["port"]), "MINISTACK_HOST": "localhost",
+            "AWS_ENDPOINT_URL": self.endpoint, "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",
+            "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
+            "LAMBDA_EXECUTOR": "local", "DOCKER_HOST": "unix:///nonexistent", "TMPDIR": str(scratch),
+            "STATE_DIR": str(scratch / "state"), "S3_DATA_DIR": str(scratch / "s3"),
+        }
+        with open(LOCAL / "ministack.log", "wb") as log:
+            process = subprocess.Popen([TOOLS / "bin" / "ministack"], cwd=scratch, env=environment, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        self.state["ministack"] = {"pid": process.pid, "started": start_time(process.pid)}
+        self.save()
+        if not wait_for(lambda: process.poll() is not None or self.aws_answers(), 60) or process.poll() is not None:
+            raise Failure("the local AWS did not start; see .local/ministack.log")
+
+    def aws_answers(self):
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    # -- PostgreSQL
+
+    def postgres_is_up(self):
+        if "postgres" not in self.state:
+            return False
+        return subprocess.run([PG_BIN / "psql", "-Xqc", "select", self.state["postgres"]], capture_output=True).returncode == 0
+
+    def start_postgres(self):
+        """Starts PostgreSQL with two databases, both empty."""
+        LOCAL.mkdir(exist_ok=True)
+        started = subprocess.run(
+            [ROOT / "infra" / "local" / "postgres", "start", "--bin", PG_BIN, "--data", LOCAL / "postgres",
+             "--port", str(free_port())], capture_output=True, text=True)
+        if started.returncode != 0:
+            raise Failure(f"PostgreSQL did not start:\n{started.stderr}")
+        self.state["postgres"] = started.stdout.strip().splitlines()[-1]
+        self.save()
+        for name in (SOURCE, TARGET):
+            self.sql("postgres", f'create database "{name}"')
+
+    def sql(self, database, statement):
+        """Runs one statement and returns what it prints, unaligned."""
+        done = subprocess.run([PG_BIN / "psql", "-XqAtv", "ON_ERROR_STOP=1", "-c", statement, self.database(database)],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"psql: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def load_sample(self, mb, seed):
+        """The command that fills the source; the caller runs it, to show how it goes."""
+        return [str(part) for part in (ROOT / "infra" / "local" / "sample" / "load", "--url", self.database(SOURCE),
+                                       "--psql", PG_BIN / "psql", "--mb", mb, "--seed", seed)]
+
+    # -- the deployment
+
+    def deploy_command(self, **parameters):
+        """infra/deploy as anybody calls it; what is left out keeps its value."""
+        command = [TOOLS / "bin" / "python", ROOT / "infra" / "deploy", "--project", PROJECT, "--regions", ",".join(REGIONS),
+                   "--outputs", OUTPUTS]
+        for name, value in parameters.items():
+            command += ["--parameter", f"{name}={value}"]
+        return [str(part) for part in command]
+
+    def first_parameters(self, schedule, schedule_state):
+        """The parameters that a developer's machine needs and a real account does not."""
+        return {
+            "DatabaseUrl": self.database(SOURCE), "TargetDevelopmentUrl": self.database(TARGET),
+            "Schedule": schedule, "ScheduleState": schedule_state, "ApiAuthorization": "NONE",
+            "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
+        }
+
+    def unpack_layer(self):
+        """MiniStack gives layers to Python and Node only: the same zip is unpacked where the functions can see it."""
+        layer = LOCAL / "opt"
+        shutil.rmtree(layer, ignore_errors=True)
+        archive = ZIPS / "pg-client.zip"
+        if not archive.exists():
+            raise Failure("target/lambda/pg-client.zip is missing; build it with: make build")
+        with zipfile.ZipFile(archive) as content:
+            for entry in content.infolist():
+                path, mode = content.extract(entry, layer), entry.external_attr >> 16
+                if mode & 0o170000 == 0o120000:     # a link: zipfile writes its target as text
+                    text = pathlib.Path(path).read_text()
+                    os.unlink(path)
+                    os.symlink(text, path)
+                elif mode:
+                    os.chmod(path, mode & 0o777)
+        return str(layer / "bin")
+
+    def get(self, path):
+        """(status, JSON) of a call of the API. By address and Host header: not every machine resolves *.localhost."""
+        host = f"{self.outputs['outputs']['ApiId']}.execute-api.localhost:{self.state['port']}"
+        request = urllib.request.Request(self.endpoint + path, headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            body = error.read().decode(errors="replace")
+            with contextlib.suppress(ValueError):
+                return error.code, json.loads(body)
+            return error.code, body
+        except (OSError, ValueError) as error:
+            return 0, str(error)
+
+    # -- the end
+
+    def stop(self):
+        """Ends every process that this stack started and removes its data; the logs stay. Says what it ended."""
+        ended = []
+        if (LOCAL / "postgres").exists():
+            stopped = subprocess.run([ROOT / "infra" / "local" / "postgres", "stop", "--data", LOCAL / "postgres", "--delete"],
+                                     capture_output=True, text=True)
+            ended.append("PostgreSQL" if stopped.returncode == 0 else f"not PostgreSQL ({stopped.stderr.strip()})")
+        recorded = self.state.get("ministack")
+        if recorded:
+            ended.append(f"MiniStack and {self.stop_group(recorded)} processes of its functions")
+        for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json"):
+            path = LOCAL / name
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.exists():
+                path.unlink()
+        self.state = {}
+        return ended
+
+    @staticmethod
+    def stop_group(recorded):
+        """MiniStack leads a group, and its functions are in it; those that left it are found as its descendants."""
+        pid = recorded["pid"]
+        running = start_time(pid) == recorded["started"]
+        descendants = children_of(pid) if running else {}
+        # With the leader gone, the group's id cannot be given to a new process for as long as a member lives.
+        members = group_members(pid) if running or start_time(pid) is None else []
+        count = len({*members, *descendants} - {pid})
+        for sent, patience_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+            with contextlib.suppress(ProcessLookupError):
+                if members:
+                    os.killpg(pid, sent)
+            for child, started in descendants.items():
+                if started and start_time(child) == started:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(child, sent)
+            gone = wait_for(lambda: not group_members(pid) and
+                            not any(started and start_time(child) == started for child, started in descendants.items()), patience_s)
+            if gone:
+                return count
+        raise Failure(f"processes of group {pid} do not end: {group_members(pid)}")
+
+
+def need_tools():
+    """Ends with a hint if the tools are not installed."""
+    if not (TOOLS / "bin" / "ministack").exists():
+        sys.exit("the tools are missing; run: make tools")
