@@ -1,0 +1,80 @@
+# Every command of this project. `make help` lists them.
+#
+# `make build` and `make test` compile with the same profile, target and feature set, so that each dependency is
+# compiled once for both. cargo-lambda always names the target to cargo, therefore the tests name it too; and its own
+# release settings are switched off, because they would be a second profile: [profile.release] in Cargo.toml decides.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+CARGO_TEST := cargo test --release --workspace --locked --target $(HOST)
+TEMPLATES := infra/vault.yaml infra/backup.yaml
+
+export PATH := $(TOOLS)/bin:$(PATH)
+export BACKUP_TEST_TOOLS := $(TOOLS)
+
+.PHONY: help
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+.PHONY: demo
+demo: ## backup, loss and restore on this machine, from nothing
+	@infra/local/demo $(ARGS)
+
+.PHONY: up
+up: tools build ## start the same stack for a developer and print its URLs
+	@infra/local/stack up $(ARGS)
+
+.PHONY: status
+status: ## say what is running
+	@infra/local/stack status
+
+.PHONY: down
+down: ## end the stack and every process that it started
+	@infra/local/stack down
+
+.PHONY: tools
+tools: ## install the pinned tools into .tools/
+	@infra/tools/install
+
+.PHONY: build
+build: tools ## build the functions' zips and the layer into target/lambda/
+	@echo 'build: the functions, as zips'
+	@cargo-lambda lambda build --release --workspace --locked --compiler cargo --disable-optimizations --output-format zip
+	@echo 'build: the layer with pg_dump and pg_restore'
+	@infra/layer/build --out target/lambda/pg-client.zip
+
+.PHONY: test
+test: tools build ## all tests, with their own set-up
+	@echo 'test: the workspace'
+	@$(CARGO_TEST)
+
+.PHONY: check
+check: ## what CI runs: formatting, lints, tests, dependencies, templates
+	@echo 'check: formatting'
+	@cargo fmt --all --check
+	@infra/tools/install --deny
+	@echo 'check: templates'
+	@cfn-lint --regions eu-west-1 us-east-1 ap-southeast-1 --template $(TEMPLATES)
+	@echo 'check: dependencies'
+	@cargo-deny check bans licenses sources
+	@echo 'check: lints'
+	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
+	@$(MAKE) --no-print-directory test
+
+.PHONY: bench
+bench: tools build ## measure against pg_dump, restic and the raw cipher; writes target/bench/summary.json
+	@echo 'bench: a database of 1 GB, some minutes'
+	@cargo run --release --locked --target $(HOST) --package tests --bin bench -- $(ARGS)
+
+.PHONY: fmt
+fmt: ## format the code
+	@cargo fmt --all
+
+.PHONY: clean
+clean: down ## remove what was built and the data of the stack; the tools stay
+	@rm -rf target .local
+	@echo 'clean: target/ and .local/ removed'

@@ -1,0 +1,96 @@
+//! The operations over a real PostgreSQL and vaults in memory.
+
+use crate::postgres::{Postgres, programs};
+use aws::machine::SystemClock;
+use engine::catalog::{SnapshotRecord, Trigger};
+use engine::error::Result;
+use engine::keyring::Keyring;
+use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use engine::ops::replicate::Replicate;
+use engine::ops::restore::{Restore, Restored, Selection};
+use pg::{Address, Clients, PgSource, PgTarget, SourceSettings, TargetSettings};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::World;
+
+/// A world, and how its databases are reached.
+pub(crate) struct Deployment {
+    pub(crate) world: World,
+    pub(crate) settings: BackupSettings,
+    pub(crate) lock_timeout: Duration,
+}
+
+impl Deployment {
+    pub(crate) fn new(seed: u64) -> Self {
+        let world = World::new(seed).expect("a world");
+        let settings =
+            BackupSettings { source: "database".to_owned(), sessions: 2, compression_level: 1, segment_blocks: 64 };
+        Self { world, settings, lock_timeout: Duration::from_secs(2) }
+    }
+
+    pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
+        Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
+    }
+
+    pub(crate) fn backup(&self, url: &str) -> Backup {
+        let source = SourceSettings {
+            address: Address::parse(url, None).expect("a URL"),
+            clients: Clients::new(programs()),
+            sessions: self.settings.sessions,
+            lock_timeout: self.lock_timeout,
+        };
+        Backup {
+            vaults: self.world.ports(),
+            keyring: self.keyring(0),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            source: Arc::new(PgSource::new(source)),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::clone(&self.world.entropy) as _,
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// Makes a snapshot of a database, and gives its record.
+    pub(crate) async fn back_up(&self, url: &str) -> Result<SnapshotRecord> {
+        let request = BackupRequest { id: None, trigger: Trigger::Manual, deadline: None };
+        match self.backup(url).run(request).await? {
+            BackupOutcome::Committed(record) => Ok(*record),
+            BackupOutcome::Busy(why) => panic!("another backup runs: {why}"),
+        }
+    }
+
+    pub(crate) fn replicate(&self) -> Replicate {
+        Replicate {
+            vaults: self.world.ports(),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    pub(crate) fn restore(&self, region: usize, url: &str) -> Restore {
+        let target = TargetSettings {
+            address: Address::parse(url, None).expect("a URL"),
+            clients: Clients::new(programs()),
+            sessions: 2,
+        };
+        Restore {
+            vault: Arc::clone(&self.world.vaults[region]) as _,
+            keyring: self.keyring(region),
+            target: Arc::new(PgTarget::new(target)),
+            clock: Arc::new(SystemClock),
+            sessions: 2,
+        }
+    }
+
+    /// Restores the newest snapshot of a region's vault.
+    pub(crate) async fn restore_newest(&self, region: usize, url: &str) -> Result<Restored> {
+        self.restore(region, url).run(Selection::Newest).await
+    }
+}
+
+/// A server with an empty database of that name.
+pub(crate) fn server_with(database: &str) -> (Postgres, String) {
+    let server = Postgres::start();
+    let url = server.create(database);
+    (server, url)
+}

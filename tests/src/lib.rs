@@ -1,0 +1,1 @@
+//! The integration tests: `it/` is one binary of modules.
