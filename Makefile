@@ -45,7 +45,7 @@ build: tools ## build the functions' zips and the layer into target/lambda/
 	@echo 'build: the functions, as zips'
 	@cargo-lambda lambda build --release --workspace --locked --compiler cargo --disable-optimizations --output-format zip
 	@echo 'build: the layer with pg_dump and pg_restore'
-	@infra/layer/build --out target/lambda/pg-client.zip
+	@infra/layer/build --from $(TOOLS)/postgres/18/bin --out target/lambda/pg-client.zip
 
 .PHONY: test
 test: tools build ## all tests, with their own set-up

@@ -22,7 +22,8 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / ".tools"
-LOCAL = ROOT / ".local"
+# Where a stack keeps its state; the tests give another, so that a developer's stack stays as it is.
+LOCAL = pathlib.Path(os.environ.get("BACKUP_LOCAL_DIR") or ROOT / ".local").resolve()
 STATE = LOCAL / "stack.json"
 OUTPUTS = LOCAL / "outputs.json"
 ZIPS = ROOT / "target" / "lambda"

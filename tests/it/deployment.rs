@@ -9,6 +9,7 @@ use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
 use pg::{Address, Clients, PgSource, PgTarget, SourceSettings, TargetSettings};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::World;
@@ -18,6 +19,7 @@ pub(crate) struct Deployment {
     pub(crate) world: World,
     pub(crate) settings: BackupSettings,
     pub(crate) lock_timeout: Duration,
+    roots: Option<PathBuf>,
 }
 
 impl Deployment {
@@ -25,7 +27,12 @@ impl Deployment {
         let world = World::new(seed).expect("a world");
         let settings =
             BackupSettings { source: "database".to_owned(), sessions: 2, compression_level: 1, segment_blocks: 64 };
-        Self { world, settings, lock_timeout: Duration::from_secs(2) }
+        Self { world, settings, lock_timeout: Duration::from_secs(2), roots: None }
+    }
+
+    /// With a file of roots that servers' certificates must lead to.
+    pub(crate) fn with_roots(self, roots: PathBuf) -> Self {
+        Self { roots: Some(roots), ..self }
     }
 
     pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
@@ -34,7 +41,7 @@ impl Deployment {
 
     pub(crate) fn backup(&self, url: &str) -> Backup {
         let source = SourceSettings {
-            address: Address::parse(url, None).expect("a URL"),
+            address: Address::parse(url, self.roots.clone()).expect("a URL"),
             clients: Clients::new(programs()),
             sessions: self.settings.sessions,
             lock_timeout: self.lock_timeout,
@@ -69,7 +76,7 @@ impl Deployment {
 
     pub(crate) fn restore(&self, region: usize, url: &str) -> Restore {
         let target = TargetSettings {
-            address: Address::parse(url, None).expect("a URL"),
+            address: Address::parse(url, self.roots.clone()).expect("a URL"),
             clients: Clients::new(programs()),
             sessions: 2,
         };

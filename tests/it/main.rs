@@ -2,7 +2,16 @@
 
 mod local_aws;
 mod postgres;
+mod pooler;
 mod deployment;
+mod cloud;
+mod lossy;
+mod adapters;
+mod conformance;
 mod envelope;
 mod faults;
+mod backup;
+mod replicate;
+mod restore;
 mod round_trip;
+mod end_to_end;

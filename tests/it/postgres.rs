@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A running server.
@@ -19,34 +19,48 @@ pub(crate) fn checkout(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// The folder of PostgreSQL's programs.
-#[allow(clippy::disallowed_methods, reason = "tests are told where their tools are")]
+/// The folder of the programs of PostgreSQL 18, whose clients the product carries.
 pub(crate) fn programs() -> PathBuf {
-    let tools =
-        std::env::var("BACKUP_TEST_TOOLS").expect("BACKUP_TEST_TOOLS must name the folder that `make tools` fills");
-    let programs = Path::new(&tools).join("postgres/18/bin");
+    programs_of("18")
+}
+
+/// The folder of the programs of a major version.
+pub(crate) fn programs_of(major: &str) -> PathBuf {
+    let programs = tools().join("postgres").join(major).join("bin");
     assert!(programs.join("postgres").exists(), "no PostgreSQL in {}; run `make tools`", programs.display());
     programs
 }
 
+/// The folder that `make tools` fills.
+#[allow(clippy::disallowed_methods, reason = "tests are told where their tools are")]
+pub(crate) fn tools() -> PathBuf {
+    let tools = std::env::var("BACKUP_TEST_TOOLS");
+    PathBuf::from(tools.expect("BACKUP_TEST_TOOLS must name the folder that `make tools` fills"))
+}
+
 impl Postgres {
-    /// Starts one, with an empty cluster.
+    /// Starts one of version 18, with an empty cluster.
     pub(crate) fn start() -> Self {
+        Self::start_version("18")
+    }
+
+    /// Starts one of a major version, with an empty cluster.
+    pub(crate) fn start_version(major: &str) -> Self {
         let data = tempfile::Builder::new().prefix("backup-test-").tempdir().expect("make a folder");
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("find a free port").port();
         let mut start = Command::new(checkout("infra/local/postgres"));
-        start
-            .arg("start")
-            .arg("--bin")
-            .arg(programs())
-            .arg("--data")
-            .arg(data.path())
-            .args(["--port", &port.to_string()]);
-        let output = start.stderr(Stdio::piped()).output().expect("run infra/local/postgres");
+        start.arg("start").arg("--bin").arg(programs_of(major)).arg("--data").arg(data.path());
+        let output = start.args(["--port", &port.to_string()]).output().expect("run infra/local/postgres");
         let said = succeeded(&output, "start PostgreSQL");
         let url = said.lines().last().expect("a URL").trim().to_owned();
         Self { data, url }
+    }
+
+    /// The URL as another role, in another database.
+    pub(crate) fn url_as(&self, role: &str, password: &str, database: &str) -> String {
+        let host = self.url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("a URL with a host");
+        format!("postgres://{role}:{password}@{host}/{database}")
     }
 
     /// The URL of another database.
@@ -88,15 +102,19 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let stopped =
-            Command::new(checkout("infra/local/postgres")).arg("stop").arg("--data").arg(self.data.path()).output();
+        let stopped = Command::new(checkout("infra/local/postgres"))
+            .arg("stop")
+            .arg("--delete")
+            .arg("--data")
+            .arg(self.data.path())
+            .output();
         if !stopped.as_ref().is_ok_and(|o| o.status.success()) {
             eprintln!("could not stop PostgreSQL: {stopped:?}");
         }
     }
 }
 
-fn succeeded(output: &Output, what: &str) -> String {
+pub(crate) fn succeeded(output: &Output, what: &str) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what}: {}\n{out}\n{err}", output.status);
     out.into_owned()

@@ -249,6 +249,11 @@ impl SnapshotRecord {
         }
         self.status = self.status.max(Status::InProgress);
         self.phase = self.phase.max(Phase::Replicating);
+        self.progress.tables_total = summary.tables;
+        self.progress.tables = summary.tables;
+        self.progress.rows = summary.rows;
+        self.progress.bytes = summary.bytes;
+        self.progress.bytes_stored = summary.size;
         self.summary = Some(summary);
         self.warnings = warnings;
         self.mark_complete(VaultRole::Primary, now);
