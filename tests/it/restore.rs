@@ -71,15 +71,13 @@ async fn an_object_that_is_not_what_was_stored_is_refused_before_the_target_is_t
             ("foreign", b"not ours".to_vec()),
         ];
         for (damage, damaged) in damages {
-            // As one who may write the bucket would do it: the store's own checksum fits.
-            vault.remove(key);
-            vault.plant(key, damaged.clone());
-            let is_free = key.ends_with("inventory.json") && damage == "flipped" && !changes_meaning(bytes, &damaged);
-            let restored = deployment.restore_newest(0, &target).await;
-            if is_free {
+            if key.ends_with("inventory.json") && !changes_meaning(bytes, &damaged) {
                 continue;
             }
-            let error = restored.expect_err(&format!("{key} {damage}"));
+            // As one who may write the bucket would do it: the store's own checksum fits.
+            vault.remove(key);
+            vault.plant(key, damaged);
+            let error = deployment.restore_newest(0, &target).await.expect_err(&format!("{key} {damage}"));
             assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported), "{key} {damage}: {error}");
             assert_eq!(
                 server.sql("target", "select count(*) from pg_namespace where nspname = 'backup_restore'"),
@@ -96,7 +94,7 @@ async fn an_object_that_is_not_what_was_stored_is_refused_before_the_target_is_t
     server.require_identical("source", "target");
 }
 
-/// Whether a flipped bit of a clear document is more than white space.
+/// Whether a change to a clear document is more than white space.
 fn changes_meaning(before: &[u8], after: &[u8]) -> bool {
     let parse = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
     parse(before) != parse(after)

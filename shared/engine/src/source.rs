@@ -214,11 +214,8 @@ pub trait Capture: Send + Sync {
     /// What is in it.
     fn description(&self) -> &Description;
 
-    /// The schema as an archive of `pg_dump`'s custom format.
-    ///
-    /// # Errors
-    /// As [`Source::capture`]; `Exhausted` when it is larger than [`crate::limits::SCHEMA_BYTES_MAX`].
-    async fn schema(&self) -> Result<Bytes>;
+    /// The schema as an archive of `pg_dump`'s custom format, at most [`crate::limits::SCHEMA_BYTES_MAX`].
+    fn schema(&self) -> Bytes;
 
     /// The fingerprints of a table's runs of `blocks` blocks, in order, the last one open-ended.
     ///

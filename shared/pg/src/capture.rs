@@ -1,18 +1,23 @@
 //! A capture: one exported transaction snapshot, held by a coordinator session and imported by the copy sessions.
 //!
-//! Order: snapshot, locks, then a check that no table was truncated or rewritten in between (both show as an empty table
-//! to an older snapshot), then everything else.
+//! Order: snapshot, schema, locks, then a check that no table was truncated or rewritten since the snapshot (both show as
+//! an empty table to it), then everything else.
+//!
+//! Why so: whoever waits for an exclusive lock on a table makes everybody who comes later wait, those who would only read
+//! included. If we held a lock and then asked for another one on the same table in another session, a migration that came
+//! in between would wait for the first and block the second, without end. So every session takes all its locks at the
+//! beginning, the copy sessions without waiting; if one cannot, all of it is given up and begun anew.
 
 use crate::address::Address;
 use crate::clients::Clients;
-use crate::describe::{self, Seen, some_of};
+use crate::describe::{self, some_of};
 use crate::session::{self, Pool, copy_out};
 use crate::wire::{Wire, parsed, text};
 use bytes::Bytes;
 use engine::digest::Fingerprint;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::limits::SCHEMA_BYTES_MAX;
-use engine::source::{Capture, Description, RowStream, Run, Source, Table, quote_identifier};
+use engine::source::{Capture, Description, RowStream, Run, Source, Table, TableKind, quote_identifier};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,25 +71,38 @@ impl PgSource {
             text(exported.first().ok_or_else(|| Error::internal("no transaction snapshot was exported"))?, 0)?
                 .to_owned();
         let server = describe::server(&mut coordinator).await?;
-        let seen = describe::tables(&mut coordinator).await?;
-        lock(&mut coordinator, &seen, self.settings.lock_timeout).await?;
-        require_unmoved(&mut coordinator, &seen).await?;
-        let tables = seen.into_iter().map(|s| s.table).collect();
-        let description = describe::rest(&mut coordinator, server, tables).await?;
+        let mut tables = describe::tables(&mut coordinator).await?;
+        if let Err(e) = probe_locks(&mut coordinator, &tables, self.settings.lock_timeout).await {
+            return Err(match copiers.first_mut() {
+                Some(other) => blockers(e, other, &tables, self.settings.lock_timeout).await,
+                None => e,
+            });
+        }
+        let schema = self.schema(&snapshot).await?;
+        lock(&mut coordinator, &tables, "").await.map_err(moved)?;
         for copier in &mut copiers {
             copier.query("begin transaction isolation level repeatable read read only").await?;
             let import = format!("set transaction snapshot {}", literal(&snapshot));
             copier.query(&import).await.context("import the transaction snapshot")?;
+            lock(copier, &tables, " nowait").await.map_err(moved)?;
         }
-        Ok(PgCapture {
-            address: address.clone(),
-            clients: clients.clone(),
-            lock_timeout: self.settings.lock_timeout,
-            snapshot,
-            description,
-            coordinator: Mutex::new(Some(coordinator)),
-            pool: Pool::new(copiers),
-        })
+        describe::measure(&mut coordinator, &mut tables).await?;
+        let description = describe::rest(&mut coordinator, server, tables).await?;
+        Ok(PgCapture { schema, description, coordinator: Mutex::new(Some(coordinator)), pool: Pool::new(copiers) })
+    }
+
+    /// The schema, as the transaction snapshot sees it. `pg_dump` holds locks of its own until it has ended.
+    async fn schema(&self, snapshot: &str) -> Result<Bytes> {
+        let arguments = [
+            "--format=custom".to_owned(),
+            "--schema-only".to_owned(),
+            "--compress=none".to_owned(),
+            "--exclude-schema=backup_restore".to_owned(),
+            format!("--lock-wait-timeout={}", self.settings.lock_timeout.as_millis()),
+            format!("--snapshot={snapshot}"),
+        ];
+        let dumped = self.settings.clients.dump(&self.settings.address, &arguments, SCHEMA_BYTES_MAX).await;
+        dumped.context("read the schema")
     }
 }
 
@@ -118,60 +136,57 @@ async fn require_new_enough(clients: &Clients, wire: &Wire) -> Result<()> {
     Ok(())
 }
 
-async fn lock(coordinator: &mut Wire, seen: &[Seen], timeout: Duration) -> Result<()> {
-    coordinator.query(&format!("set local lock_timeout = {}", timeout.as_millis())).await?;
-    for some in seen.chunks(LOCKS_AT_ONCE) {
-        let names: Vec<String> = some
-            .iter()
-            .filter(|s| s.table.schema != "pg_catalog")
-            .map(|s| format!("only {}", s.table.quoted()))
-            .collect();
-        if names.is_empty() {
-            continue;
-        }
-        let locked = coordinator.query(&format!("lock table {} in access share mode", names.join(", "))).await;
-        if let Err(e) = locked {
-            return Err(if e.kind() == ErrorKind::Unavailable {
-                blockers(&e, some, timeout)
-            } else {
-                Error::conflict(format!("a table was dropped while the backup began: {e}"))
-            });
-        }
+/// Locks the tables against everything but reading and writing rows, in the order of their ids.
+async fn lock(wire: &mut Wire, tables: &[Table], nowait: &str) -> Result<()> {
+    let names: Vec<String> = tables.iter().filter(|t| t.kind == TableKind::Table).map(Table::quoted).collect();
+    for some in names.chunks(LOCKS_AT_ONCE) {
+        let only = some.iter().map(|name| format!("only {name}")).collect::<Vec<_>>().join(", ");
+        wire.query(&format!("lock table {only} in access share mode{nowait}")).await?;
     }
-    coordinator.query("set local lock_timeout = 0").await?;
     Ok(())
 }
 
-fn blockers(e: &Error, some: &[Seen], timeout: Duration) -> Error {
-    let names: Vec<String> = some.iter().map(|s| s.table.quoted()).collect();
-    Error::unavailable(format!(
-        "a table stayed locked for {} s: {e}; it is one of {}",
-        timeout.as_secs(),
-        some_of(&names)
-    ))
+/// Waits, as long as may be, until nobody holds a table exclusively; holds nothing afterwards.
+async fn probe_locks(coordinator: &mut Wire, tables: &[Table], timeout: Duration) -> Result<()> {
+    let begin = format!("set local lock_timeout = {}; savepoint probe", timeout.as_millis());
+    coordinator.query(&begin).await?;
+    lock(coordinator, tables, "").await?;
+    coordinator.query("rollback to savepoint probe; release savepoint probe").await?;
+    Ok(())
 }
 
-/// A `truncate` or a rewriting `alter table` that committed between the snapshot and the lock leaves a table empty to the
-/// snapshot. It has another file then.
-async fn require_unmoved(coordinator: &mut Wire, seen: &[Seen]) -> Result<()> {
-    let rows = coordinator
+/// A lock that cannot be had after the probe, or a table that is gone: somebody changes the schema at this very moment.
+fn moved(e: Error) -> Error {
+    match e.kind() {
+        ErrorKind::Unavailable | ErrorKind::Invalid => {
+            Error::conflict(format!("a table was changed by somebody else while the backup began: {e}"))
+        }
+        _ => e,
+    }
+}
+
+/// Says which tables stayed locked, and who locks them.
+async fn blockers(e: Error, other: &mut Wire, tables: &[Table], timeout: Duration) -> Error {
+    if e.kind() != ErrorKind::Unavailable {
+        return moved(e);
+    }
+    let oids = tables.iter().map(|t| t.oid.to_string()).collect::<Vec<_>>().join(", ");
+    let asked = other
         .query(&format!(
-            "select o.oid, coalesce(pg_relation_filenode(o.oid::oid), 0) from unnest(array[{}]::oid[]) as o(oid)",
-            seen.iter().map(|s| s.table.oid.to_string()).collect::<Vec<_>>().join(", ")
+            "select l.relation, l.pid from pg_locks as l
+            where l.granted and l.mode = 'AccessExclusiveLock' and l.relation = any (array[{oids}]::oid[])
+                and l.database = (select d.oid from pg_database as d where d.datname = current_database())"
         ))
-        .await
-        .context("look at the tables' files")?;
-    for (row, seen) in rows.iter().zip(seen) {
-        let now: u32 = parsed(row, 1)?;
-        let before = if seen.file_in_snapshot == 0 { seen.table.relfilenode } else { seen.file_in_snapshot };
-        if parsed::<u32>(row, 0)? != seen.table.oid || now != before {
-            return Err(Error::conflict(format!(
-                "{} was truncated or rewritten while the backup began",
-                seen.table.quoted()
-            )));
+        .await;
+    let mut held = Vec::new();
+    for row in asked.unwrap_or_default() {
+        let table = parsed::<u32>(&row, 0).ok().and_then(|oid| tables.iter().find(|t| t.oid == oid));
+        if let (Some(table), Ok(pid)) = (table, text(&row, 1)) {
+            held.push(format!("{} by process {pid}", table.quoted()));
         }
     }
-    Ok(())
+    let held = if held.is_empty() { "by somebody who has ended since".to_owned() } else { some_of(&held) };
+    Error::unavailable(format!("a table stayed locked for {} s: {held}; {e}", timeout.as_secs()))
 }
 
 /// A text as an SQL literal.
@@ -180,10 +195,7 @@ pub(crate) fn literal(text: &str) -> String {
 }
 
 struct PgCapture {
-    address: Address,
-    clients: Clients,
-    lock_timeout: Duration,
-    snapshot: String,
+    schema: Bytes,
     description: Description,
     coordinator: Mutex<Option<Wire>>,
     pool: Arc<Pool>,
@@ -195,16 +207,8 @@ impl Capture for PgCapture {
         &self.description
     }
 
-    async fn schema(&self) -> Result<Bytes> {
-        let arguments = [
-            "--format=custom".to_owned(),
-            "--schema-only".to_owned(),
-            "--compress=none".to_owned(),
-            "--exclude-schema=backup_restore".to_owned(),
-            format!("--lock-wait-timeout={}", self.lock_timeout.as_millis()),
-            format!("--snapshot={}", self.snapshot),
-        ];
-        self.clients.dump(&self.address, &arguments, SCHEMA_BYTES_MAX).await
+    fn schema(&self) -> Bytes {
+        self.schema.clone()
     }
 
     async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<(Run, Fingerprint)>> {

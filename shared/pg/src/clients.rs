@@ -119,9 +119,6 @@ impl Run {
 
     fn command(&self, program: &Path, address: &Address) -> Command {
         let mut command = bare(program);
-        if let Some(password) = &address.password {
-            command.env("PGPASSWORD", password);
-        }
         command
             .arg("--host")
             .arg(self.forward.folder())
@@ -167,7 +164,8 @@ fn ended(program: &str, status: std::io::Result<std::process::ExitStatus>, compl
         return Ok(());
     }
     let said = complaint(complaints);
-    let lost = said.contains("server closed the connection") || said.contains("could not connect");
+    let lost = ["server closed the connection", "could not connect", "statement timeout", "lock timeout"];
+    let lost = lost.iter().any(|sign| said.contains(sign));
     let message = format!("{program} ended with {status}: {said}");
     Err(if lost { Error::unavailable(message) } else { Error::invalid(message) }).context("run the PostgreSQL client")
 }

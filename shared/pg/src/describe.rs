@@ -15,13 +15,6 @@ const SERVER_VERSION_MIN: u32 = 140_000;
 /// So many sequences are asked about in one query.
 const SEQUENCES_AT_ONCE: usize = 500;
 
-/// A table, and the file that it had in the transaction snapshot.
-pub(crate) struct Seen {
-    pub(crate) table: Table,
-    /// 0 where the snapshot's catalog does not say (mapped relations).
-    pub(crate) file_in_snapshot: u32,
-}
-
 /// Refuses a server that is too old, from what it said at start-up.
 pub(crate) fn require_version(wire: &Wire) -> Result<()> {
     let said = wire.parameters.get("server_version").map_or("", String::as_str);
@@ -54,19 +47,20 @@ pub(crate) async fn server(wire: &mut Wire) -> Result<Server> {
     })
 }
 
-/// The tables, largest first. Refuses those that this role would not see whole.
-pub(crate) async fn tables(wire: &mut Wire) -> Result<Vec<Seen>> {
+/// The tables, with the files they have in the transaction snapshot and no sizes yet. Refuses those that this role would
+/// not see whole.
+pub(crate) async fn tables(wire: &mut Wire) -> Result<Vec<Table>> {
     let rows = wire.query(include_str!("describe/tables.sql")).await.context("describe the tables")?;
-    let (mut seen, mut filtered, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
+    let (mut tables, mut filtered, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new(), Vec::new());
     for row in &rows {
         let table = table(row)?;
-        if text(row, 9)? == "t" {
+        if text(row, 6)? == "t" {
             filtered.push(table.quoted());
         }
-        if text(row, 10)? != "t" {
+        if text(row, 7)? != "t" {
             unreadable.push(table.quoted());
         }
-        seen.push(Seen { table, file_in_snapshot: parsed(row, 11)? });
+        tables.push(table);
     }
     if !unreadable.is_empty() {
         return Err(Error::denied(format!(
@@ -80,11 +74,11 @@ pub(crate) async fn tables(wire: &mut Wire) -> Result<Vec<Seen>> {
             some_of(&filtered)
         )));
     }
-    Ok(seen)
+    Ok(tables)
 }
 
 fn table(row: &Row) -> Result<Table> {
-    let (schema, access_method) = (text(row, 1)?, text(row, 8)?);
+    let (schema, access_method) = (text(row, 1)?, text(row, 5)?);
     let pages = schema == "pg_catalog";
     let unplaced = (access_method != "heap").then(|| format!("its access method is {access_method}, not heap"));
     Ok(Table {
@@ -92,13 +86,47 @@ fn table(row: &Row) -> Result<Table> {
         name: text(row, 2)?.to_owned(),
         kind: if pages { TableKind::LargeObjectPages } else { TableKind::Table },
         oid: parsed(row, 0)?,
-        relfilenode: parsed(row, 3)?,
-        columns: strings(row, 4)?,
-        definition: text(row, 5)?.to_owned(),
-        blocks: parsed(row, 6)?,
-        bytes_on_disk: parsed(row, 7)?,
+        relfilenode: parsed(row, 8)?,
+        columns: strings(row, 3)?,
+        definition: text(row, 4)?.to_owned(),
+        blocks: 0,
+        bytes_on_disk: 0,
         unplaced,
     })
+}
+
+/// The sizes of the tables, now that they are locked; largest first. Gives `Conflict` for one whose file is not that of
+/// the transaction snapshot: a `truncate` or a rewriting `alter table` that committed between the snapshot and the lock
+/// leaves a table empty to the snapshot.
+pub(crate) async fn measure(wire: &mut Wire, tables: &mut [Table]) -> Result<()> {
+    let oids = tables.iter().map(|t| t.oid.to_string()).collect::<Vec<_>>().join(", ");
+    let rows = wire
+        .query(&format!(
+            "select
+                o.oid,
+                coalesce(pg_relation_filenode(o.oid), 0),
+                coalesce(pg_relation_size(o.oid, 'main') / current_setting('block_size')::int, 0),
+                coalesce(pg_table_size(o.oid), 0)
+            from unnest(array[{oids}]::oid[]) with ordinality as o(oid, n)
+            order by o.n"
+        ))
+        .await
+        .context("measure the tables")?;
+    for (row, table) in rows.iter().zip(tables.iter_mut()) {
+        let (oid, file): (u32, u32) = (parsed(row, 0)?, parsed(row, 1)?);
+        // The catalog names no file of a mapped relation; those cannot be rewritten under a lock.
+        if oid != table.oid || (table.relfilenode != 0 && file != table.relfilenode) {
+            return Err(Error::conflict(format!(
+                "{} was truncated or rewritten while the backup began",
+                table.quoted()
+            )));
+        }
+        table.relfilenode = file;
+        table.blocks = parsed(row, 2)?;
+        table.bytes_on_disk = parsed(row, 3)?;
+    }
+    tables.sort_by(|a, b| b.bytes_on_disk.cmp(&a.bytes_on_disk).then(a.oid.cmp(&b.oid)));
+    Ok(())
 }
 
 /// Everything but the server and the tables.

@@ -30,7 +30,7 @@ pub(crate) const PINNED: &str = "
 
 /// Connects a pinned session.
 pub(crate) async fn connect(address: &Address) -> Result<Wire> {
-    let mut wire = Wire::connect(address, APPLICATION).await?;
+    let mut wire = Wire::connect(address, &[("application_name", APPLICATION), ("client_encoding", "UTF8")]).await?;
     wire.query(PINNED).await.context("pin the session's settings")?;
     Ok(wire)
 }

@@ -82,11 +82,12 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) async fn connect(address: &Address, application: &str) -> Result<Self> {
+    /// Connects as the address says, with other parameters of the start-up message.
+    pub(crate) async fn connect(address: &Address, parameters: &[(&str, &str)]) -> Result<Self> {
         let stream = open(address).await?;
         let mut wire =
             Self { stream, read: BytesMut::new(), write: BytesMut::new(), parameters: HashMap::new(), in_step: false };
-        let started = tokio::time::timeout(CONNECT_TIMEOUT, wire.start(address, application)).await;
+        let started = tokio::time::timeout(CONNECT_TIMEOUT, wire.start(address, parameters)).await;
         started.map_err(|_| {
             Error::unavailable(format!(
                 "the server at {address} did not let us in within {} s",
@@ -96,13 +97,9 @@ impl Wire {
         Ok(wire)
     }
 
-    async fn start(&mut self, address: &Address, application: &str) -> Result<()> {
-        let parameters = [
-            ("user", address.user.as_str()),
-            ("database", address.database.as_str()),
-            ("application_name", application),
-            ("client_encoding", "UTF8"),
-        ];
+    async fn start(&mut self, address: &Address, parameters: &[(&str, &str)]) -> Result<()> {
+        let who = [("user", address.user.as_str()), ("database", address.database.as_str())];
+        let parameters = who.into_iter().chain(parameters.iter().copied());
         frontend::startup_message(parameters, &mut self.write).map_err(malformed)?;
         self.send().await?;
         self.authenticate(address).await?;
@@ -322,6 +319,17 @@ impl Wire {
         while self.message().await?.0 != b'Z' {}
         self.in_step = true;
         Ok(())
+    }
+
+    /// The stream, for somebody else to speak on.
+    ///
+    /// # Errors
+    /// `Internal` when the server said something that was not taken yet.
+    pub(crate) fn into_stream(self) -> Result<Box<dyn Stream>> {
+        if !self.in_step || !self.read.is_empty() {
+            return Err(Error::internal("a session was given away while it was answering"));
+        }
+        Ok(self.stream)
     }
 
     /// Says good-bye.

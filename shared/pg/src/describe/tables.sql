@@ -1,3 +1,4 @@
+-- Nothing here waits for a lock; sizes are asked for once the tables are locked.
 -- Every table that holds rows of its own: ordinary tables and leaf partitions, and the pages of large objects if there are
 -- any. The definition covers whatever decides how a row is written as text; types are taken together for the whole
 -- database, so a change to any of them counts for every table.
@@ -19,7 +20,6 @@ select
     c.oid,
     n.nspname,
     c.relname,
-    coalesce(pg_relation_filenode(c.oid), 0),
     (
         select coalesce(jsonb_agg(a.attname order by a.attnum), '[]')
         from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
@@ -33,8 +33,6 @@ select
         ),
         'types', types.definition
     )::text, 'UTF8')), 'hex'),
-    coalesce(pg_relation_size(c.oid, 'main') / current_setting('block_size')::int, 0),
-    coalesce(pg_table_size(c.oid), 0),
     coalesce(m.amname, 'none'),
     row_security_active(c.oid),
     has_table_privilege(c.oid, 'select') and has_schema_privilege(n.oid, 'usage'),
@@ -54,4 +52,4 @@ where
                 where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
             )
     end
-order by coalesce(pg_table_size(c.oid), 0) desc, c.oid
+order by c.oid

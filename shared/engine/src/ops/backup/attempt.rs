@@ -54,9 +54,9 @@ impl Backup {
         let taken_at = self.clock.now();
         counters.begin_copying(capture.description());
         let read = self.read(&capture, attempt, keys.rows, counters).await;
-        let description = capture.description().clone();
+        let (description, schema) = (capture.description().clone(), capture.schema());
         let closed = capture.close().await;
-        let (packs, tables, schema) = read?;
+        let (packs, tables) = read?;
         closed.context("end the transaction snapshot")?;
 
         counters.enter(Phase::Committing);
@@ -88,8 +88,7 @@ impl Backup {
         attempt: AttemptId,
         key: SealKey,
         counters: &Arc<Counters>,
-    ) -> Result<(Vec<ObjectRef>, Vec<TableManifest>, Bytes)> {
-        let schema = capture.schema().await.context("read the schema")?;
+    ) -> Result<(Vec<ObjectRef>, Vec<TableManifest>)> {
         let reading = Arc::new(Reading {
             capture: Arc::clone(capture),
             board: Mutex::new(Board::new(capture.description())),
@@ -109,7 +108,7 @@ impl Backup {
         }
         let packs = reading.packing.finish().await?;
         let tables = std::mem::take(&mut *lock(&reading.board)).into_tables(capture.description())?;
-        Ok((packs, tables, schema))
+        Ok((packs, tables))
     }
 
     async fn store_schema(&self, record: &SnapshotRecord, key: &SealKey, archive: Bytes) -> Result<ObjectRef> {
