@@ -19,13 +19,14 @@ use testkit::{MemoryCatalog, MemorySource, MemoryTarget, When, World};
 
 const SEED: u64 = 7;
 
-struct Scene {
-    world: World,
-    source: MemorySource,
+/// A deployment whose source is in memory too.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) source: MemorySource,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new(SEED).expect("a world");
         let rows = |n: usize| (0..n).map(|i| format!("{i}\trow {i}")).collect::<Vec<_>>();
         let tables = [("empty", 0), ("large", 95), ("small", 3)].map(|(name, n)| (name.to_owned(), rows(n)));
@@ -37,7 +38,7 @@ impl Scene {
         Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
     }
 
-    async fn back_up(&self) -> Result<BackupOutcome> {
+    pub(crate) async fn back_up(&self) -> Result<BackupOutcome> {
         let settings =
             BackupSettings { source: "database".to_owned(), sessions: 1, compression_level: 1, segment_blocks: 4 };
         let backup = Backup {
@@ -68,7 +69,7 @@ impl Scene {
         }
     }
 
-    async fn restore(&self, region: usize, selection: Selection, target: &MemoryTarget) -> Result<Restored> {
+    pub(crate) async fn restore(&self, region: usize, selection: Selection, target: &MemoryTarget) -> Result<Restored> {
         let restore = Restore {
             vault: Arc::clone(&self.world.vaults[region]) as _,
             keyring: self.keyring(region),

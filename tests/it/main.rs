@@ -10,6 +10,8 @@ mod adapters;
 mod conformance;
 mod envelope;
 mod faults;
+mod golden;
+mod layout;
 mod backup;
 mod replicate;
 mod restore;

@@ -7,7 +7,9 @@ use aws::clients::Clients;
 use aws::machine::SystemClock;
 use aws_lambda_events::event::sqs::SqsMessage;
 use engine::error::{Error, ErrorKind, Result};
+use engine::id::SnapshotId;
 use engine::layout::ObjectKey;
+use engine::ops::rebuild::rebuild;
 use engine::ops::replicate::{Reconciled, Replicate, Replicated};
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
@@ -23,8 +25,13 @@ pub(crate) enum Event {
         #[serde(rename = "Records")]
         records: Vec<SqsMessage>,
     },
-    /// `{"trigger":"reconcile"}`.
-    Trigger { trigger: Task },
+    /// `{"trigger":"reconcile"}`, or `{"trigger":"rebuild","region":"us-east-1"}`.
+    Trigger {
+        trigger: Task,
+        /// The vault whose inventories fill the catalog; the primary's without one.
+        #[serde(default)]
+        region: Option<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -32,6 +39,8 @@ pub(crate) enum Event {
 pub(crate) enum Task {
     /// Do what lost events should have done.
     Reconcile,
+    /// Put back the records that the catalog lost, from any one vault.
+    Rebuild,
 }
 
 /// What came of it.
@@ -45,6 +54,8 @@ pub(crate) enum Answer {
     },
     /// What the reconciler did.
     Reconciled(Reconciled),
+    /// The backups whose records were put back.
+    Rebuilt { rebuilt: Vec<SnapshotId> },
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +82,14 @@ impl Function {
             clock: Arc::new(SystemClock),
         };
         match event {
-            Event::Trigger { trigger: Task::Reconcile } => {
+            Event::Trigger { trigger: Task::Rebuild, region } => {
+                let from = region.as_deref().unwrap_or(&replicate.vaults.primary().place().region);
+                let from = replicate.vaults.in_region(from)?;
+                let rebuilt = rebuild(&*replicate.catalog, &replicate.vaults, from, &*replicate.clock).await?;
+                tracing::info!(records = rebuilt.len(), vault = %from.place(), "rebuilt the catalog");
+                Ok(Answer::Rebuilt { rebuilt })
+            }
+            Event::Trigger { trigger: Task::Reconcile, .. } => {
                 let report = replicate.reconcile().await?;
                 tracing::info!(
                     snapshots = report.snapshots,
@@ -192,7 +210,48 @@ mod tests {
     #[test]
     fn the_sample_of_the_reconciler_reconciles() {
         let event = serde_json::from_str(&sample("replicate.reconcile.json")).expect("parses");
-        assert!(matches!(event, Event::Trigger { trigger: Task::Reconcile }));
+        assert!(matches!(event, Event::Trigger { trigger: Task::Reconcile, region: None }));
+    }
+
+    #[test]
+    fn the_sample_of_a_rebuild_names_its_vault() {
+        let event = serde_json::from_str(&sample("replicate.rebuild.json")).expect("parses");
+        let Event::Trigger { trigger: Task::Rebuild, region } = event else { panic!("not a rebuild") };
+        assert_eq!(region.as_deref(), Some("us-east-1"));
+    }
+
+    /// A queue's message about an object, in EventBridge's form.
+    fn message(bucket: &str, key: &str) -> SqsMessage {
+        let body = serde_json::json!({ "detail": { "bucket": { "name": bucket }, "object": { "key": key } } });
+        let mut message = SqsMessage::default();
+        message.body = Some(body.to_string());
+        message
+    }
+
+    #[tokio::test]
+    async fn a_forged_event_is_passed_over_and_changes_nothing() {
+        let world = testkit::World::new(1).expect("a world");
+        let replicate = Replicate {
+            vaults: world.ports(),
+            catalog: Arc::clone(&world.catalog) as _,
+            clock: Arc::clone(&world.clock) as _,
+        };
+        let bucket = replicate.vaults.primary().place().bucket.clone();
+        let id = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
+        world.vaults[0].plant("v1/packs/../secret", b"forged".to_vec());
+        for (bucket, key) in [
+            ("another-bucket".to_owned(), format!("v1/packs/{id}/000000")),
+            (bucket.clone(), "v1/packs/../secret".to_owned()),
+            (bucket.clone(), format!("v1/packs/{id}/000000%00")),
+            (bucket.clone(), format!("v1/snapshots/{id}/inventory.json")),
+            (bucket.clone(), format!("v1/packs/{id}/000000")),
+        ] {
+            handle_message(&replicate, &message(&bucket, &key)).await.unwrap_or_else(|e| panic!("{key}: {e}"));
+        }
+        let mut garbage = SqsMessage::default();
+        garbage.body = Some("not json".to_owned());
+        handle_message(&replicate, &garbage).await.expect("passed over");
+        assert!(world.vaults[1].objects().is_empty() && world.vaults[2].objects().is_empty());
     }
 
     #[test]
