@@ -65,11 +65,6 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
-.PHONY: bench
-bench: tools build ## measure against pg_dump, restic and the raw cipher; writes target/bench/summary.json
-	@echo 'bench: a database of 1 GB, some minutes'
-	@cargo run --release --locked --target $(HOST) --package tests --bin bench -- $(ARGS)
-
 .PHONY: fmt
 fmt: ## format the code
 	@cargo fmt --all
