@@ -65,6 +65,12 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+.PHONY: bench
+bench: tools build ## measure against pg_dump, restic and the raw cipher; writes target/bench/summary.json
+	@benches/peers
+	@echo 'bench: a database of 1 GB, about 9 minutes'
+	@cargo run --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench-build -- $(ARGS)
+
 .PHONY: fmt
 fmt: ## format the code
 	@cargo fmt --all

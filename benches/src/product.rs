@@ -1,0 +1,159 @@
+//! All that the benchmark knows of the product: how its operations are put together, and what they measure of themselves.
+//!
+//! The same adapters as in the functions (PostgreSQL, S3 over HTTP), with two exceptions: the key and the catalog are in
+//! memory, because neither moves a row. A seed gives the same key to every process.
+
+use crate::Result;
+use crate::measure::own_peak_bytes;
+use aws::clients::{Clients, Credentials, loader};
+use aws::machine::{SystemClock, SystemEntropy};
+use aws::settings::{Need, Settings};
+use engine::catalog::Trigger;
+use engine::keyring::Keyring;
+use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use engine::ops::restore::{Restore, Selection};
+use engine::source::Source;
+use engine::vault::Vaults;
+use pg::{Address, Clients as PgClients, PgSource, PgTarget, SourceSettings, TargetSettings};
+use serde::{Deserialize, Serialize};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::{FaultScript, MemoryCatalog, MemoryKeys};
+
+/// Copy sessions of a backup, loading sessions of a restore.
+pub(crate) const SESSIONS: usize = 2;
+/// Where the S3 server keeps these buckets' objects, as folders.
+pub(crate) const BUCKETS: [&str; 3] = ["bench-primary", "bench-secondary", "bench-tertiary"];
+/// What the S3 server lets in.
+pub(crate) const CREDENTIAL: &str = "bench";
+
+const DATABASE: &str = "BENCH_DATABASE_URL";
+const ENDPOINT: &str = "BENCH_S3_ENDPOINT";
+const PROGRAMS: &str = "BENCH_PG_BIN";
+const RESULT: &str = "BENCH_RESULT";
+const KEY_SEED: u64 = 1;
+
+/// What a backup or a restore says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) rows: u64,
+    /// Bytes of rows, before compression.
+    pub(crate) bytes: u64,
+    /// Bytes that are stored; 0 for a restore.
+    pub(crate) stored: u64,
+    /// The most memory that the process ever held.
+    pub(crate) peak_bytes: u64,
+}
+
+impl Outcome {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+/// The command that runs `backup` or `restore` in a process of its own.
+pub(crate) fn command(verb: &str, database: &str, endpoint: &str, programs: &Path, result: &Path) -> Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg(verb).env(DATABASE, database).env(ENDPOINT, endpoint).env(PROGRAMS, programs).env(RESULT, result);
+    Ok(command)
+}
+
+/// `bench backup`: one full backup.
+pub(crate) async fn back_up() -> Result<()> {
+    let (settings, vaults) = deployment().await?;
+    let backup = Backup {
+        vaults,
+        keyring: keyring(&settings)?,
+        catalog: Arc::new(MemoryCatalog::new(FaultScript::new())),
+        source: Arc::new(source(&env::var(DATABASE)?, &env::var(PROGRAMS)?)?),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        settings: BackupSettings {
+            source: settings.source.clone(),
+            sessions: SESSIONS,
+            compression_level: settings.compression_level,
+            segment_blocks: settings.segment_blocks,
+        },
+    };
+    let outcome = backup.run(BackupRequest { id: None, trigger: Trigger::Manual, deadline: None }).await?;
+    let BackupOutcome::Committed(record) = outcome else { return Err("another backup runs".into()) };
+    let summary = record.summary.as_ref().ok_or("the backup has no summary")?;
+    tell(Outcome { rows: summary.rows, bytes: summary.bytes, stored: summary.size, peak_bytes: own_peak_bytes()? })
+}
+
+/// `bench restore`: the newest backup into an empty database, with its proof.
+pub(crate) async fn restore() -> Result<()> {
+    let (settings, vaults) = deployment().await?;
+    let target = TargetSettings {
+        address: Address::parse(&env::var(DATABASE)?, None)?,
+        clients: PgClients::new(env::var(PROGRAMS)?),
+        sessions: SESSIONS,
+    };
+    let restore = Restore {
+        vault: Arc::clone(vaults.primary()),
+        keyring: keyring(&settings)?,
+        target: Arc::new(PgTarget::new(target)),
+        clock: Arc::new(SystemClock),
+        sessions: SESSIONS,
+    };
+    let restored = restore.run(Selection::Newest).await?;
+    tell(Outcome { rows: restored.rows, bytes: restored.bytes, stored: 0, peak_bytes: own_peak_bytes()? })
+}
+
+/// `copy` statements for exactly the tables and columns that a backup reads.
+pub(crate) async fn copy_statements(database: &str, programs: &Path) -> Result<Vec<String>> {
+    let programs = programs.to_str().ok_or("the folder of PostgreSQL's programs is not UTF-8")?;
+    let capture = source(database, programs)?.capture().await?;
+    let statement = |table: &engine::source::Table| {
+        let columns: Vec<String> = table.columns.iter().map(|c| engine::source::quote_identifier(c)).collect();
+        let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
+        format!("copy {}{columns} to stdout;", table.quoted())
+    };
+    let statements = capture.description().tables.iter().map(statement).collect();
+    capture.close().await?;
+    Ok(statements)
+}
+
+fn source(database: &str, programs: &str) -> Result<PgSource> {
+    Ok(PgSource::new(SourceSettings {
+        address: Address::parse(database, None)?,
+        clients: PgClients::new(PathBuf::from(programs)),
+        sessions: SESSIONS,
+        lock_timeout: Duration::from_secs(30),
+    }))
+}
+
+async fn deployment() -> Result<(Arc<Settings>, Vaults)> {
+    // As the functions do; the last run's log says how long each phase took.
+    aws::telemetry::start();
+    let endpoint = env::var(ENDPOINT)?;
+    let variable = |name: &str| {
+        let value = match name {
+            "BACKUP_PROVIDER" => "aws",
+            "AWS_REGION" => "eu-west-1",
+            "AWS_ENDPOINT_URL" => endpoint.as_str(),
+            "BACKUP_BUCKET_PRIMARY" => BUCKETS[0],
+            "BACKUP_BUCKET_SECONDARY" => BUCKETS[1],
+            "BACKUP_BUCKET_TERTIARY" => BUCKETS[2],
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let settings = Arc::new(Settings::parse(&variable, &[Need::Vaults])?);
+    let credentials = Credentials::new(CREDENTIAL, CREDENTIAL, None, None, "bench");
+    let config = loader(&settings).credentials_provider(credentials).load().await;
+    let vaults = Clients::new(config, Arc::clone(&settings)).vaults()?;
+    Ok((settings, vaults))
+}
+
+fn keyring(settings: &Settings) -> Result<Arc<Keyring>> {
+    let [keys] = MemoryKeys::in_regions(KEY_SEED, [settings.region.as_str()], &FaultScript::new())?;
+    Ok(Arc::new(Keyring::new(keys, Arc::new(SystemEntropy))))
+}
+
+fn tell(outcome: Outcome) -> Result<()> {
+    Ok(std::fs::write(env::var(RESULT)?, serde_json::to_vec(&outcome)?)?)
+}
