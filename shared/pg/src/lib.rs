@@ -13,9 +13,9 @@ mod forward;
 mod clients;
 mod describe;
 mod capture;
-mod target;
+mod load;
 
 pub use address::Address;
 pub use capture::{PgSource, SourceSettings};
 pub use clients::Clients;
-pub use target::{PgTarget, TargetSettings};
+pub use load::{PgTarget, TargetSettings};

@@ -19,7 +19,7 @@ use engine::catalog::Warning;
 use engine::error::{Error, Result, ResultExt};
 use engine::source::{RowStream, Run, Table, TableKind, quote_identifier};
 use engine::target::{Loading, Outline, Target};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tempfile::NamedTempFile;
@@ -155,6 +155,10 @@ impl Loading for PgLoading {
     }
 
     async fn load(&self, table: &Table, segment: u64, mut rows: RowStream) -> Result<u64> {
+        let Some(first) = rows.next().await.transpose()? else {
+            return Ok(0);
+        };
+        let mut rows: RowStream = Box::pin(stream::iter([Ok(first)]).chain(rows));
         let mut lent = self.pool.lend().await?;
         let wire = lent.wire()?;
         wire.query("begin").await?;

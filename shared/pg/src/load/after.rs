@@ -1,0 +1,174 @@
+//! What happens once all rows are there. Every step may be done again after an interruption.
+
+use super::before::{run_section, write_temporary};
+use super::{PgLoading, Phase, enter};
+use crate::capture::literal;
+use crate::describe::some_of;
+use crate::wire::{Wire, parsed, text};
+use engine::catalog::Warning;
+use engine::error::{Error, ErrorKind, Result, ResultExt};
+use engine::limits::SCHEMA_BYTES_MAX;
+use engine::source::{LargeObject, MaterializedView, Sequence, quote_identifier};
+use std::collections::HashSet;
+
+pub(super) async fn complete(loading: &PgLoading, coordinator: &mut Wire, warnings: &mut Vec<Warning>) -> Result<()> {
+    let rows = coordinator.query("select phase from backup_restore.restore").await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the target forgot the restore"))?;
+    let again = Phase::parse(text(row, 0)?)? == Phase::Completing;
+    enter(coordinator, Phase::Completing).await?;
+    let outline = &loading.outline;
+    large_objects(coordinator, &outline.large_objects, warnings).await.context("make the large objects")?;
+    sequences(coordinator, &outline.sequences).await.context("set the sequences")?;
+    after_rows(loading, coordinator, again).await?;
+    require_everything(loading).await?;
+    materialized_views(coordinator, &outline.materialized_views).await.context("fill the materialised views")?;
+    coordinator.query("analyze").await.context("gather statistics")?;
+    Ok(())
+}
+
+/// The first server that knows every setting that the clients say at their start.
+const CLIENT_SERVER_MIN: u32 = 170_000;
+
+/// Indexes, constraints, triggers, policies: by `pg_restore` in several sessions, or by ourselves in one transaction where
+/// that cannot be. Partitions of partitions are such a case: an index is attached to its parent in one session while
+/// another attaches that one to its own, neither sees the other, and the topmost stays invalid.
+async fn after_rows(loading: &PgLoading, coordinator: &mut Wire, again: bool) -> Result<()> {
+    let rows = coordinator
+        .query(
+            "select
+                current_setting('server_version_num'),
+                exists (
+                    select from pg_inherits as lower
+                    join pg_inherits as upper on upper.inhrelid = lower.inhparent
+                    join pg_class as c on c.oid = lower.inhparent
+                    where c.relkind = 'p'
+                )",
+        )
+        .await?;
+    let row = rows.first().ok_or_else(|| Error::internal("the target did not tell its version"))?;
+    let archive = loading.archive.path();
+    if parsed::<u32>(row, 0)? < CLIENT_SERVER_MIN || text(row, 1)? == "t" {
+        // An interrupted one left nothing.
+        return run_section(coordinator, &loading.clients, archive, "--section=post-data").await;
+    }
+    let mut arguments = vec!["--section=post-data".to_owned(), format!("--jobs={}", loading.sessions)];
+    if !again {
+        arguments.push("--exit-on-error".to_owned());
+        return loading.clients.restore(&loading.address, archive, &arguments).await;
+    }
+    // Part of it may be there: each is dropped before it is made. Some cannot be dropped by themselves (the constraints
+    // of a partition go with their parent's), so complaints are expected, and `require_everything` has the last word.
+    arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
+    match loading.clients.restore(&loading.address, archive, &arguments).await {
+        Err(e) if e.kind() == ErrorKind::Invalid => {
+            tracing::info!(complaints = %e, "some objects of the interrupted restore were there already");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Every object of the archive is in the target: both lists of contents are compared.
+async fn require_everything(loading: &PgLoading) -> Result<()> {
+    let arguments =
+        ["--format=custom", "--schema-only", "--compress=none", "--exclude-schema=backup_restore"].map(str::to_owned);
+    let made = loading
+        .clients
+        .dump(&loading.address, &arguments, SCHEMA_BYTES_MAX)
+        .await
+        .context("read the target's schema")?;
+    let file = write_temporary(&made)?;
+    let made = loading.clients.read_archive(file.path(), &["--list"]).await?;
+    let wanted = loading.clients.read_archive(loading.archive.path(), &["--list"]).await?;
+    let made: HashSet<&str> = made.lines().filter_map(entry).collect();
+    let missing: Vec<String> =
+        wanted.lines().filter_map(entry).filter(|e| !made.contains(e)).map(str::to_owned).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the target lacks {} of the backup's objects: {}", missing.len(), some_of(&missing))))
+}
+
+/// An object of a list of contents, without its numbers: `INDEX public orders_pkey postgres`.
+fn entry(line: &str) -> Option<&str> {
+    let (numbers, object) = line.split_once("; ")?;
+    // Lines of the list's head have no number.
+    (!numbers.is_empty() && numbers.bytes().all(|b| b.is_ascii_digit())).then_some(())?;
+    object.splitn(3, ' ').nth(2)
+}
+
+async fn large_objects(coordinator: &mut Wire, objects: &[LargeObject], warnings: &mut Vec<Warning>) -> Result<()> {
+    if objects.is_empty() {
+        return Ok(());
+    }
+    coordinator.query("begin").await?;
+    coordinator.query("select lo_unlink(oid) from pg_largeobject_metadata").await?;
+    for some in objects.chunks(1_000) {
+        let oids = some.iter().map(|o| o.oid.to_string()).collect::<Vec<_>>().join(", ");
+        coordinator.query(&format!("select lo_create(o) from unnest(array[{oids}]::oid[]) as o")).await?;
+    }
+    coordinator
+        .query(
+            "select count(lo_put(p.loid, p.pageno::bigint * (current_setting('block_size')::int / 4), p.data))
+            from backup_restore.large_object_page as p",
+        )
+        .await?;
+    coordinator.query("commit").await?;
+    for object in objects {
+        let mut statements =
+            vec![format!("alter large object {} owner to {}", object.oid, quote_identifier(&object.owner))];
+        statements.extend(object.grants.iter().cloned());
+        if let Some(comment) = &object.comment {
+            statements.push(format!("comment on large object {} is {}", object.oid, literal(comment)));
+        }
+        for statement in statements {
+            match coordinator.query(&statement).await {
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
+                Err(e) => warnings.push(Warning {
+                    code: "large_object".to_owned(),
+                    message: format!("large object {}: {e}", object.oid),
+                }),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn sequences(coordinator: &mut Wire, sequences: &[Sequence]) -> Result<()> {
+    for some in sequences.chunks(500) {
+        let calls: Vec<String> = some
+            .iter()
+            .map(|s| {
+                let name = format!("{}.{}", quote_identifier(&s.schema), quote_identifier(&s.name));
+                format!("setval({}, {}, {})", literal(&name), s.last_value, s.is_called)
+            })
+            .collect();
+        coordinator.query(&format!("select {}", calls.join(", "))).await?;
+    }
+    Ok(())
+}
+
+/// Fills them in order; one that reads another which is not filled yet comes again after it.
+async fn materialized_views(coordinator: &mut Wire, views: &[MaterializedView]) -> Result<()> {
+    let mut left: Vec<&MaterializedView> = views.iter().collect();
+    while !left.is_empty() {
+        let (mut later, mut last) = (Vec::new(), None);
+        for view in &left {
+            let name = format!("{}.{}", quote_identifier(&view.schema), quote_identifier(&view.name));
+            match coordinator.query(&format!("refresh materialized view {name}")).await {
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
+                Err(e) => {
+                    last = Some(e.context(format!("refresh {name}")));
+                    later.push(*view);
+                }
+            }
+        }
+        if later.len() == left.len() {
+            return Err(last.unwrap_or_else(|| Error::internal("no materialised view could be filled")));
+        }
+        left = later;
+    }
+    Ok(())
+}
