@@ -96,7 +96,6 @@ pub(crate) async fn restore() -> Result<()> {
         vault: Arc::clone(vaults.primary()),
         keyring: keyring(&settings)?,
         target: Arc::new(PgTarget::new(target)),
-        clock: Arc::new(SystemClock),
         sessions: SESSIONS,
     };
     let restored = restore.run(Selection::Newest).await?;

@@ -1,6 +1,6 @@
 //! What `backup` refuses, and how it says so: each leaves nothing in the vault, and a record that says why.
 
-use crate::deployment::{Deployment, server_with};
+use crate::deployment::{Deployment, assert_says, server_with};
 use crate::pooler::TransactionPooler;
 use crate::postgres::{Postgres, checkout, programs, succeeded, tools};
 use engine::catalog::{Catalog, Status};
@@ -17,13 +17,6 @@ async fn refused(deployment: &Deployment, url: &str) -> Error {
     let told = records.iter().filter(|r| r.error.as_deref() == Some(error.to_string().as_str()));
     assert!(told.clone().count() > 0 && told.clone().all(|r| r.status == Status::Failed), "{error}: {records:?}");
     error
-}
-
-fn assert_says(error: &Error, kind: ErrorKind, parts: &[&str]) {
-    assert_eq!(error.kind(), kind, "{error}");
-    for part in parts {
-        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,7 @@
 use crate::postgres::{Postgres, programs};
 use aws::machine::SystemClock;
 use engine::catalog::{SnapshotRecord, Trigger};
-use engine::error::Result;
+use engine::error::{Error, ErrorKind, Result};
 use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::replicate::Replicate;
@@ -84,7 +84,6 @@ impl Deployment {
             vault: Arc::clone(&self.world.vaults[region]) as _,
             keyring: self.keyring(region),
             target: Arc::new(PgTarget::new(target)),
-            clock: Arc::new(SystemClock),
             sessions: 2,
         }
     }
@@ -100,4 +99,12 @@ pub(crate) fn server_with(database: &str) -> (Postgres, String) {
     let server = Postgres::start();
     let url = server.create(database);
     (server, url)
+}
+
+/// Requires that an error is of a kind, and that a person can tell from it what is wrong.
+pub(crate) fn assert_says(error: &Error, kind: ErrorKind, parts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+    }
 }

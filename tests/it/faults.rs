@@ -74,7 +74,6 @@ impl Scene {
             vault: Arc::clone(&self.world.vaults[region]) as _,
             keyring: self.keyring(region),
             target: Arc::new(target.clone()),
-            clock: Arc::clone(&self.world.clock) as _,
             sessions: 1,
         };
         restore.run(selection).await

@@ -1,9 +1,9 @@
 //! What `restore` refuses, and what it does when it is interrupted. A refusal leaves the target as it was.
 
-use crate::deployment::{Deployment, server_with};
+use crate::deployment::{Deployment, assert_says, server_with};
 use crate::postgres::Postgres;
 use engine::compress;
-use engine::error::{Error, ErrorKind};
+use engine::error::ErrorKind;
 use engine::inventory::{self, Inventory};
 use engine::keyring::Purpose;
 use engine::layout::ObjectKey;
@@ -25,13 +25,6 @@ async fn backed_up(seed: u64) -> (Postgres, Deployment) {
     let deployment = Deployment::new(seed);
     deployment.back_up(&url).await.expect("backs up");
     (server, deployment)
-}
-
-fn assert_says(error: &Error, kind: ErrorKind, parts: &[&str]) {
-    assert_eq!(error.kind(), kind, "{error}");
-    for part in parts {
-        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -81,7 +81,6 @@ impl Function {
             keyring: Arc::new(Keyring::new(self.clients.keys(region)?, Arc::new(SystemEntropy))),
             vault,
             target: Arc::new(target),
-            clock: Arc::new(SystemClock),
             sessions: self.settings.sessions,
         };
         restore.run(selection).await

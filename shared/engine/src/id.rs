@@ -61,6 +61,4 @@ ids! {
     SnapshotId, "backup id";
     /// One try at making a snapshot.
     AttemptId, "attempt id";
-    /// One restore into one target.
-    RestoreId, "restore id";
 }

@@ -27,6 +27,9 @@ pub const COMPRESSION_LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
 /// Copy sessions that may be set: a session-mode pooler gives 15 connections.
 pub const SESSIONS: std::ops::RangeInclusive<usize> = 1..=8;
 
+/// Segments that are made ready for each session that loads: while one is loaded the next is fetched.
+pub const LOADS_AHEAD: usize = 2;
+
 /// A lease not renewed for this long is anyone's.
 pub const LEASE_TTL_S: i64 = 60;
 /// A lease is renewed this often.

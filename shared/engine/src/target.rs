@@ -45,7 +45,8 @@ pub trait Loading: Send + Sync {
     /// The segments that are there already, by their number in the manifest.
     fn loaded(&self) -> &HashSet<u64>;
 
-    /// Adds the rows of a segment, all or none. An error in the stream leaves none.
+    /// Adds the rows of a segment, all or none. An error in the stream leaves none. Waits for the first rows, and only then
+    /// for a free session: so one segment is fetched while another is loaded.
     ///
     /// # Errors
     /// The stream's; `Invalid` when the target refuses a row; `Unavailable`.

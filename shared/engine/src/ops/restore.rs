@@ -5,7 +5,7 @@
 //! to its end; `Restored` is given only after every table's digest in the target equals the manifest's.
 
 use crate::catalog::Warning;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::compress::decompress;
 use crate::digest::{RowMeter, RowTally};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
@@ -13,7 +13,7 @@ use crate::id::SnapshotId;
 use crate::inventory::{self, Inventory};
 use crate::keyring::{Keyring, Purpose, context};
 use crate::layout::ObjectKey;
-use crate::limits::SCHEMA_BYTES_MAX;
+use crate::limits::{LOADS_AHEAD, SCHEMA_BYTES_MAX};
 use crate::manifest::{Manifest, TableManifest};
 use crate::message;
 use crate::pack::ObjectRef;
@@ -68,8 +68,6 @@ pub struct Restore {
     pub keyring: Arc<Keyring>,
     /// What it restores into.
     pub target: Arc<dyn Target>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
     /// Sessions that load at once.
     pub sessions: usize,
 }
@@ -183,7 +181,7 @@ impl Restore {
             }
         }
         let (vault, keyring, loading) = (Arc::clone(&self.vault), Arc::clone(&self.keyring), Arc::clone(loading));
-        in_sessions(self.sessions, work, move |(number, table, segment)| {
+        in_sessions(self.sessions * LOADS_AHEAD, work, move |(number, table, segment)| {
             let rows = segment.tally.rows;
             let stream = segment::read(Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs), segment);
             let loading = Arc::clone(&loading);
