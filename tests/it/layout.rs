@@ -41,3 +41,20 @@ fn the_engine_knows_no_sdk_no_database_client_and_no_environment() {
         assert!(!manifest.contains("aws-sdk"), "{crate_name}");
     }
 }
+
+#[test]
+fn every_alarm_has_its_section_in_the_runbook_and_no_section_is_of_an_alarm_that_is_not() {
+    let template = std::fs::read_to_string(checkout("infra/backup.yaml")).expect("reads");
+    let runbook = std::fs::read_to_string(checkout("docs/runbook.md")).expect("reads");
+    let lines: Vec<&str> = template.lines().collect();
+    let alarms: Vec<&str> = lines
+        .windows(2)
+        .filter(|pair| pair[1].trim() == "Type: AWS::CloudWatch::Alarm")
+        .map(|pair| pair[0].trim().trim_end_matches(':'))
+        .collect();
+    assert!(!alarms.is_empty());
+    // A heading of one word is an alarm's; the others are sentences.
+    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: Vec<&str> = headings.filter(|heading| !heading.contains(' ')).collect();
+    assert_eq!(sections, alarms);
+}
