@@ -26,6 +26,7 @@ TOOLS = ROOT / ".tools"
 LOCAL = pathlib.Path(os.environ.get("BACKUP_LOCAL_DIR") or ROOT / ".local").resolve()
 STATE = LOCAL / "stack.json"
 OUTPUTS = LOCAL / "outputs.json"
+ENVIRONMENT = LOCAL / "functions.env"
 ZIPS = ROOT / "target" / "lambda"
 PG_BIN = TOOLS / "postgres" / "18" / "bin"
 
@@ -203,6 +204,18 @@ class Stack:
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
         }
 
+    def write_functions_environment(self):
+        """What the deployed functions see, in one file, for a function that runs outside of the stack."""
+        done = subprocess.run([TOOLS / "bin" / "aws", "lambda", "list-functions", "--query", "Functions[].Environment.Variables"],
+                              env=self.environment(), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"the functions' environment cannot be read: {done.stderr.strip()}")
+        ours = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED")
+        variables = {name: self.environment()[name] for name in ours} | {"AWS_REGION": REGIONS[0]}
+        for of_function in json.loads(done.stdout):
+            variables |= of_function or {}
+        ENVIRONMENT.write_text("".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
+
     def unpack_layer(self):
         """MiniStack gives layers to Python and Node only: the same zip is unpacked where the functions can see it."""
         layer = LOCAL / "opt"
@@ -248,7 +261,7 @@ class Stack:
         recorded = self.state.get("ministack")
         if recorded:
             ended.append(f"MiniStack and {self.stop_group(recorded)} processes of its functions")
-        for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json"):
+        for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json", "functions.env"):
             path = LOCAL / name
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
