@@ -46,6 +46,28 @@ async fn a_bucket_that_is_not_fit_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_another_account_is_refused_and_nothing_is_stored_in_it() {
+    let mut cloud = Cloud::start("foreign-buckets");
+    cloud.make_vaults();
+    let straight = cloud.clients().await.vault(place("backup-primary"));
+    let lossy = Lossy::before(&cloud.aws().endpoint());
+    cloud.set("AWS_ENDPOINT_URL", &lossy.endpoint());
+    cloud.set("BACKUP_ACCOUNT_ID", "123456789012");
+    let vault = cloud.clients().await.vault(place("backup-primary"));
+    lossy.belong_to("123456789012");
+    vault.check().await.expect("it is ours");
+    lossy.belong_to("999999999999");
+    let error = vault.check().await.expect_err("it is not");
+    says(&error, ErrorKind::Denied, &["backup-primary", "123456789012", "BACKUP_ACCOUNT_ID"]);
+    let key = ObjectKey::Manifest(ID.parse().expect("an id"));
+    says(&vault.put(&key, &storable("x")).await.expect_err("refused"), ErrorKind::Denied, &["s3 PutObject"]);
+    says(&vault.get(&key).await.expect_err("refused"), ErrorKind::Denied, &["s3 GetObject"]);
+    says(&vault.head(&key).await.expect_err("refused"), ErrorKind::Denied, &["s3 HeadObject"]);
+    says(&vault.list("v1/", None).await.expect_err("refused"), ErrorKind::Denied, &["s3 ListObjects"]);
+    assert_eq!(straight.head(&key).await.expect("looks"), None);
+}
+
+#[tokio::test]
 async fn what_is_missing_is_named_with_the_setting_that_names_it() {
     let mut cloud = Cloud::start("missing");
     cloud.use_table("absent");

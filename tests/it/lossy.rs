@@ -1,5 +1,6 @@
 //! A connection that loses answers: a proxy in front of the local AWS which passes every request on, and, when told to,
-//! drops the answer or the end of it, or changes a byte. What was asked for has happened all the same.
+//! drops the answer or the end of it, or changes a byte. What was asked for has happened all the same. When told whose the
+//! buckets are it also refuses a request that expects another owner, as S3 does and the local AWS does not.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -19,6 +20,8 @@ struct Plan {
     lose: u32,
     damage: Damage,
     lost: u32,
+    /// The account that the buckets belong to.
+    owner: Option<String>,
 }
 
 /// What becomes of an answer.
@@ -75,6 +78,11 @@ impl Lossy {
         self.plan(0, answers, Damage::Garbled);
     }
 
+    /// From now on the buckets belong to an account.
+    pub(crate) fn belong_to(&self, account: &str) {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).owner = Some(account.to_owned());
+    }
+
     fn plan(&self, pass: u32, lose: u32, damage: Damage) {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         (plan.pass, plan.lose, plan.damage) = (pass, lose, damage);
@@ -91,6 +99,15 @@ fn serve(client: TcpStream, upstream: &str, plan: &Mutex<Plan>) -> std::io::Resu
     let mut requests = BufReader::new(client.try_clone()?);
     let mut client = client;
     while let Some(request) = message(&mut requests, true)? {
+        if plan.lock().unwrap_or_else(PoisonError::into_inner).owner.as_deref().is_some_and(|o| is_misled(&request, o))
+        {
+            let body = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+            let sent = if request.starts_with(b"HEAD ") { "" } else { body };
+            let head =
+                format!("HTTP/1.1 403 Forbidden\r\ncontent-type: application/xml\r\ncontent-length: {}", body.len());
+            client.write_all(format!("{head}\r\n\r\n{sent}").as_bytes())?;
+            continue;
+        }
         let mut server = TcpStream::connect(upstream)?;
         server.write_all(&request)?;
         let has_body = !request.starts_with(b"HEAD ");
@@ -114,10 +131,20 @@ fn serve(client: TcpStream, upstream: &str, plan: &Mutex<Plan>) -> std::io::Resu
     Ok(())
 }
 
-/// One HTTP message with a `content-length`, or none; `None` when the connection ended before it. The answer to a HEAD
-/// states a length, and has no body.
+/// Whether a request says that it expects another owner.
+fn is_misled(request: &[u8], owner: &str) -> bool {
+    let head = request.split(|b| *b == b'\n').take_while(|line| line.len() > 1);
+    let said = head.filter_map(|line| {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        line.strip_prefix("x-amz-expected-bucket-owner:").map(|value| value.trim().to_owned())
+    });
+    said.into_iter().any(|said| said != owner)
+}
+
+/// One HTTP message, whose body has a stated length or comes in chunks; `None` when the connection ended before it. The
+/// answer to a HEAD describes a body, and has none.
 fn message(from: &mut impl BufRead, has_body: bool) -> std::io::Result<Option<Vec<u8>>> {
-    let (mut bytes, mut length, mut line) = (Vec::new(), 0, Vec::new());
+    let (mut bytes, mut length, mut chunked, mut line) = (Vec::new(), 0, false, Vec::new());
     loop {
         line.clear();
         if from.read_until(b'\n', &mut line)? == 0 {
@@ -128,11 +155,23 @@ fn message(from: &mut impl BufRead, has_body: bool) -> std::io::Result<Option<Ve
         if let Some(value) = text.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);
         }
-        assert!(!text.starts_with("transfer-encoding:"), "this proxy passes on bodies of a stated length only");
+        chunked |= text.starts_with("transfer-encoding:");
         if text.trim().is_empty() {
             break;
         }
     }
-    from.take(if has_body { length } else { 0 }).read_to_end(&mut bytes)?;
+    if !has_body {
+        return Ok(Some(bytes));
+    }
+    while chunked {
+        line.clear();
+        from.read_until(b'\n', &mut line)?;
+        bytes.extend_from_slice(&line);
+        let size = String::from_utf8_lossy(&line);
+        let size = u64::from_str_radix(size.trim(), 16).map_err(std::io::Error::other)?;
+        from.take(size + 2).read_to_end(&mut bytes)?;
+        chunked = size > 0;
+    }
+    from.take(length).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
