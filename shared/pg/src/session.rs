@@ -26,7 +26,8 @@ pub(crate) const PINNED: &str = "
     set client_min_messages = 'warning';
     set statement_timeout = 0;
     set idle_in_transaction_session_timeout = 0;
-    set synchronize_seqscans = off";
+    set synchronize_seqscans = off;
+    set jit = off";
 
 /// Connects a pinned session.
 pub(crate) async fn connect(address: &Address) -> Result<Wire> {
