@@ -59,7 +59,6 @@ pub struct Decompressor {
     left: u64,
     exact: bool,
     ended: bool,
-    step: Vec<u8>,
 }
 
 impl Decompressor {
@@ -68,13 +67,7 @@ impl Decompressor {
     /// # Errors
     /// `Internal` when zstd has no memory.
     pub fn exactly(length: u64) -> Result<Self> {
-        Ok(Self {
-            decoder: Decoder::new().map_err(defect)?,
-            left: length,
-            exact: true,
-            ended: false,
-            step: vec![0; STEP_BYTES],
-        })
+        Ok(Self { decoder: Decoder::new().map_err(defect)?, left: length, exact: true, ended: false })
     }
 
     /// For a frame whose content has at most `length` bytes.
@@ -85,30 +78,34 @@ impl Decompressor {
         Ok(Self { exact: false, ..Self::exactly(length)? })
     }
 
-    /// Takes compressed bytes, and gives what came out of them to `out`.
+    /// Decompresses from `compressed[*at..]` into the free capacity of `plain`, and moves `at` on. Gives back empty when
+    /// everything that was put in has come out: then it wants more, or the end.
     ///
     /// # Errors
-    /// `Corrupt` when it is not zstd, or longer than it may be; those of `out`.
-    pub fn write(&mut self, compressed: &[u8], mut out: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut input = InBuffer::around(compressed);
+    /// `Corrupt` when it is not zstd, or longer than it may be.
+    pub fn fill(&mut self, compressed: &[u8], at: &mut usize, plain: &mut Vec<u8>) -> Result<()> {
+        plain.clear();
         loop {
-            if self.ended && input.pos < compressed.len() {
+            if self.ended && *at < compressed.len() {
                 return Err(Error::corrupt("bytes follow the end of the zstd frame"));
             }
-            let mut output = OutBuffer::around(&mut self.step[..]);
+            let (mut input, filled) = (InBuffer::around(&compressed[*at..]), plain.len());
+            let capacity = plain.capacity();
+            let mut output = OutBuffer::around_pos(plain, filled);
             let hint = self
                 .decoder
                 .run(&mut input, &mut output)
                 .map_err(|e| Error::corrupt(format!("not a zstd frame: {e}")))?;
+            let came = output.pos() - filled;
+            *at += input.pos;
             self.ended |= hint == 0;
-            let plain = output.as_slice();
             self.left = self
                 .left
-                .checked_sub(plain.len() as u64)
+                .checked_sub(came as u64)
                 .ok_or_else(|| Error::corrupt("the zstd frame holds more bytes than it may"))?;
-            out(plain)?;
-            let drained = plain.len() < STEP_BYTES;
-            if input.pos == compressed.len() && drained {
+            let full = filled + came == capacity;
+            // Less than there was room for came out of all that was put in: nothing waits inside.
+            if full || *at == compressed.len() {
                 return Ok(());
             }
         }
@@ -151,13 +148,15 @@ pub fn compress(plain: &[u8], level: i32) -> Result<Compressed> {
 /// `Corrupt` when they are not one zstd frame, or hold more.
 pub fn decompress(compressed: &Compressed, max: usize) -> Result<Vec<u8>> {
     let mut decompressor = Decompressor::at_most(max as u64)?;
-    let mut out = Vec::new();
-    decompressor.write(&compressed.0, |bytes| {
-        out.extend_from_slice(bytes);
-        Ok(())
-    })?;
-    decompressor.finish()?;
-    Ok(out)
+    let (mut out, mut at, mut step) = (Vec::new(), 0, Vec::with_capacity(STEP_BYTES));
+    loop {
+        decompressor.fill(&compressed.0, &mut at, &mut step)?;
+        if step.is_empty() {
+            decompressor.finish()?;
+            return Ok(out);
+        }
+        out.extend_from_slice(&step);
+    }
 }
 
 fn defect(e: std::io::Error) -> Error {
@@ -169,9 +168,13 @@ mod tests {
     use super::*;
 
     fn exactly(compressed: &[u8], length: u64) -> Result<()> {
-        let mut decompressor = Decompressor::exactly(length)?;
-        decompressor.write(compressed, |_| Ok(()))?;
-        decompressor.finish()
+        let (mut decompressor, mut at, mut step) = (Decompressor::exactly(length)?, 0, Vec::with_capacity(1_000));
+        loop {
+            decompressor.fill(compressed, &mut at, &mut step)?;
+            if step.is_empty() {
+                return decompressor.finish();
+            }
+        }
     }
 
     #[test]

@@ -150,7 +150,9 @@ struct ExtentReader {
     sealed: Bytes,
     opener: Opener,
     decompressor: Decompressor,
+    /// Opened, and decompressed up to `at`.
     opened: Vec<u8>,
+    at: usize,
 }
 
 impl Reader {
@@ -198,6 +200,7 @@ impl Reader {
             opener,
             decompressor: Decompressor::exactly(extent.bytes)?,
             opened: Vec::new(),
+            at: 0,
         });
         Ok(true)
     }
@@ -216,22 +219,22 @@ impl Reader {
 }
 
 impl ExtentReader {
-    /// Some rows; `None` once all were given.
+    /// Some rows, at most [`limits::CHUNK_BYTES`] however well they were compressed; `None` once all were given.
     fn next(&mut self) -> Result<Option<Bytes>> {
-        while !self.sealed.is_empty() {
-            let piece = self.sealed.split_to(self.sealed.len().min(limits::CHUNK_BYTES));
-            self.opened.clear();
-            self.opener.write(&piece, &mut self.opened)?;
-            let mut rows = Vec::with_capacity(self.opened.len() * 4);
-            self.decompressor.write(&self.opened, |bytes| {
-                rows.extend_from_slice(bytes);
-                Ok(())
-            })?;
+        let mut rows = Vec::with_capacity(limits::CHUNK_BYTES);
+        loop {
+            self.decompressor.fill(&self.opened, &mut self.at, &mut rows)?;
             if !rows.is_empty() {
                 return Ok(Some(rows.into()));
             }
+            if self.sealed.is_empty() {
+                return Ok(None);
+            }
+            let piece = self.sealed.split_to(self.sealed.len().min(limits::CHUNK_BYTES));
+            self.opened.clear();
+            self.at = 0;
+            self.opener.write(&piece, &mut self.opened)?;
         }
-        Ok(None)
     }
 
     fn finish(self) -> Result<()> {

@@ -8,10 +8,15 @@ use engine::catalog::Catalog;
 use engine::clock::Timestamp;
 use engine::envelope::Context;
 use engine::error::ErrorKind;
-use engine::keyring::KeyService;
+use engine::keyring::{KeyService, Keyring, Purpose};
 use engine::layout::ObjectKey;
+use engine::limits;
+use engine::pack::PackBuilder;
+use engine::segment::{self, RowFormat, Segment, SegmentWriter};
 use engine::stage::{Sha256, Storable};
 use engine::vault::{PutOutcome, Vault, put_once};
+use futures::StreamExt;
+use std::sync::Arc;
 
 const ID: &str = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
 
@@ -137,4 +142,33 @@ async fn a_wiped_catalog_knows_nothing() {
     world.catalog.wipe();
     assert_eq!(world.catalog.lease("database"), None);
     assert!(world.catalog.records().expect("reads").is_empty());
+}
+
+#[tokio::test]
+async fn rows_that_compress_ten_thousandfold_come_back_in_chunks_of_the_usual_size() {
+    const BYTES: usize = 64 << 20;
+    let world = world();
+    let keyring = Keyring::new(world.keys[0].clone(), world.entropy.clone());
+    let attempt = ID.parse().expect("an id");
+    let key = keyring.seal_key(Purpose::Rows, attempt).await.expect("a key");
+    let mut writer = SegmentWriter::new(&keyring, &key, 1).expect("a writer");
+    let row = vec![b'a'; limits::CHUNK_BYTES];
+    for _ in 0..BYTES / row.len() {
+        assert!(writer.write(&row).expect("writes").is_none(), "one extent is enough");
+    }
+    writer.write(b"\n").expect("writes");
+    let (extent, tally) = writer.finish().expect("ends");
+    let mut builder = PackBuilder::new(attempt);
+    let extents = vec![builder.append(&extent.expect("an extent"))];
+    let (key, body) = builder.take().expect("a pack").expect("not empty");
+    world.vaults[0].put(&key, &body).await.expect("put");
+    let segment = Segment { run: None, fingerprint: None, tally, format: RowFormat::CopyText, extents };
+    let mut rows = segment::read(world.vaults[0].clone(), Arc::new(keyring), Arc::new(vec![key]), segment);
+    let mut came = 0;
+    while let Some(chunk) = rows.next().await {
+        let chunk = chunk.expect("opens");
+        assert!(chunk.len() <= limits::CHUNK_BYTES, "{}", chunk.len());
+        came += chunk.len();
+    }
+    assert_eq!(came, BYTES + 1);
 }
