@@ -239,6 +239,21 @@ async fn a_row_of_two_hundred_megabytes_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_needs_a_primary_key_comes_back_with_the_index_that_needs_the_view() {
+    let (server, source) = server_with("source");
+    server.sql(
+        "source",
+        "create table a (id int primary key, text text); insert into a select n, n::text from generate_series(1, 1000) as n;
+        create materialized view grouped as select id, text, count(*) from a group by id;
+        create unique index on grouped (id)",
+    );
+    let deployment = Deployment::new(32);
+    deployment.back_up(&source).await.expect("backs up");
+    deployment.restore_newest(0, &server.create("target")).await.expect("restores");
+    server.require_identical("source", "target");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_and_values_that_would_break_a_script_come_back() {
     let (server, source) = server_with("source");
     let statements = r#"

@@ -27,8 +27,14 @@ pub const COMPRESSION_LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
 /// Copy sessions that may be set: a session-mode pooler gives 15 connections.
 pub const SESSIONS: std::ops::RangeInclusive<usize> = 1..=8;
 
-/// Segments that are made ready for each session that loads: while one is loaded the next is fetched.
-pub const LOADS_AHEAD: usize = 2;
+/// A restore adds the segments of a table in transactions of about so many bytes of rows,
+pub const BATCH_BYTES: u64 = 64 * MIB as u64;
+/// or a whole table in one, up to this size: an interruption costs at most that.
+pub const WHOLE_TABLE_BYTES_MAX: u64 = 1024 * MIB as u64;
+/// Batches under way for each session that loads: while one is loaded the next is fetched,
+pub const BATCHES_AHEAD: usize = 2;
+/// and of each so many chunks are opened before they are taken.
+pub const CHUNKS_AHEAD: usize = 8;
 
 /// A lease not renewed for this long is anyone's.
 pub const LEASE_TTL_S: i64 = 60;

@@ -9,6 +9,7 @@ use crate::id::SnapshotId;
 use crate::source::{LargeObject, MaterializedView, Role, RowStream, Run, Sequence, Server, Table};
 use bytes::Bytes;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// What a restore makes before any row comes.
 pub struct Outline {
@@ -28,6 +29,16 @@ pub struct Outline {
     pub materialized_views: Vec<MaterializedView>,
 }
 
+/// Segments of one table whose rows are added together.
+pub struct Batch {
+    /// The table.
+    pub table: Arc<Table>,
+    /// The segments, by their number in the manifest.
+    pub segments: Vec<u64>,
+    /// Whether these are all of the table's rows, and the table is empty.
+    pub whole: bool,
+}
+
 /// A target.
 #[async_trait::async_trait]
 pub trait Target: Send + Sync {
@@ -45,12 +56,12 @@ pub trait Loading: Send + Sync {
     /// The segments that are there already, by their number in the manifest.
     fn loaded(&self) -> &HashSet<u64>;
 
-    /// Adds the rows of a segment, all or none. An error in the stream leaves none. Waits for the first rows, and only then
-    /// for a free session: so one segment is fetched while another is loaded.
+    /// Adds the rows of a batch, all or none. An error in the stream leaves none. Waits for the first rows, and only then
+    /// for a free session: so one batch is fetched while another is loaded. Gives the number of rows.
     ///
     /// # Errors
     /// The stream's; `Invalid` when the target refuses a row; `Unavailable`.
-    async fn load(&self, table: &Table, segment: u64, rows: RowStream) -> Result<u64>;
+    async fn load(&self, batch: &Batch, rows: RowStream) -> Result<u64>;
 
     /// Makes everything that comes after the rows: indexes, constraints, triggers, sequences, large objects, views.
     /// Gives what could not be made, and why.

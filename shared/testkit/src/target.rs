@@ -7,7 +7,7 @@ use engine::catalog::Warning;
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
 use engine::source::{RowStream, Run, Table};
-use engine::target::{Loading, Outline, Target};
+use engine::target::{Batch, Loading, Outline, Target};
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -74,7 +74,7 @@ impl Loading for MemoryLoading {
         &self.loaded
     }
 
-    async fn load(&self, table: &Table, segment: u64, mut rows: RowStream) -> Result<u64> {
+    async fn load(&self, batch: &Batch, mut rows: RowStream) -> Result<u64> {
         let mut text = Vec::new();
         while let Some(chunk) = rows.next().await {
             text.extend_from_slice(&chunk?);
@@ -84,13 +84,19 @@ impl Loading for MemoryLoading {
         let effect = || {
             let mut state = lock(&self.target.state);
             let count = new.len() as u64;
-            if !state.loaded.insert(segment) {
-                return Err(Error::invalid(format!("segment {segment} is there already")));
+            for segment in &batch.segments {
+                if !state.loaded.insert(*segment) {
+                    return Err(Error::invalid(format!("segment {segment} is there already")));
+                }
             }
-            state.rows.entry(table.name.clone()).or_default().extend(new);
+            let rows = state.rows.entry(batch.table.name.clone()).or_default();
+            if batch.whole && !rows.is_empty() {
+                return Err(Error::invalid(format!("{} is not empty", batch.table.name)));
+            }
+            rows.extend(new);
             Ok(count)
         };
-        self.target.faults.call("target", "load", segment, effect).await
+        self.target.faults.call("target", "load", format!("{:?}", batch.segments), effect).await
     }
 
     async fn complete(&self) -> Result<Vec<Warning>> {

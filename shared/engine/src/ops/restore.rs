@@ -4,21 +4,23 @@
 //! snapshot needs is found to be there before the target is touched; rows are kept only after their segment was opened
 //! to its end; `Restored` is given only after every table's digest in the target equals the manifest's.
 
+mod loading;
+mod proof;
+mod selection;
+
+pub use selection::{Selection, select};
+
 use crate::catalog::Warning;
 use crate::clock::Timestamp;
 use crate::compress::decompress;
-use crate::digest::{RowMeter, RowTally};
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
-use crate::inventory::{self, Inventory};
+use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
-use crate::layout::ObjectKey;
-use crate::limits::{LOADS_AHEAD, SCHEMA_BYTES_MAX};
-use crate::manifest::{Manifest, TableManifest};
+use crate::limits::SCHEMA_BYTES_MAX;
+use crate::manifest::Manifest;
 use crate::message;
 use crate::pack::ObjectRef;
-use crate::segment;
-use crate::source::{Run, Table};
 use crate::stage::Sha256;
 use crate::target::{Loading, Outline, Target};
 use crate::vault::Vault;
@@ -28,17 +30,6 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
-
-/// Which snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// This one.
-    Snapshot(SnapshotId),
-    /// The newest.
-    Newest,
-    /// The newest taken at or before an instant (the specification's `restorePoint`).
-    AtOrBefore(Timestamp),
-}
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -94,11 +85,11 @@ impl Restore {
             materialized_views: manifest.materialized_views.clone(),
         };
         let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
-        self.load(&loading, &manifest).await?;
+        loading::load(self, &loading, &manifest).await?;
         tracing::info!(backup = %inventory.snapshot, "rows are loaded");
         let warnings = loading.complete().await.context("make indexes, constraints and triggers")?;
         tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
-        self.prove(&loading, &manifest).await?;
+        proof::prove(&loading, &manifest, self.sessions).await?;
         loading.finish().await.context("end the restore")?;
         let tally = manifest.tally();
         tracing::info!(backup = %inventory.snapshot, rows = tally.rows, "restore is proven");
@@ -166,84 +157,6 @@ impl Restore {
         }
         Ok(())
     }
-
-    async fn load(&self, loading: &Arc<dyn Loading>, manifest: &Manifest) -> Result<()> {
-        let packs: Arc<Vec<ObjectKey>> = Arc::new(manifest.packs.iter().map(|p| p.key).collect());
-        let mut work = VecDeque::new();
-        let mut number = 0u64;
-        for table in &manifest.tables {
-            let shared = Arc::new(table.table.clone());
-            for segment in &table.segments {
-                if segment.tally.rows > 0 && !loading.loaded().contains(&number) {
-                    work.push_back((number, Arc::clone(&shared), segment.clone()));
-                }
-                number += 1;
-            }
-        }
-        let (vault, keyring, loading) = (Arc::clone(&self.vault), Arc::clone(&self.keyring), Arc::clone(loading));
-        in_sessions(self.sessions * LOADS_AHEAD, work, move |(number, table, segment)| {
-            let rows = segment.tally.rows;
-            let stream = segment::read(Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs), segment);
-            let loading = Arc::clone(&loading);
-            async move {
-                let added = loading.load(&table, number, stream).await.context(format!("load {}", table.quoted()))?;
-                if added != rows {
-                    return Err(Error::internal(format!(
-                        "{} took {added} of {rows} rows of a segment",
-                        table.quoted()
-                    )));
-                }
-                Ok(())
-            }
-        })
-        .await
-    }
-
-    /// Reads every table of the target back and compares it with the manifest.
-    async fn prove(&self, loading: &Arc<dyn Loading>, manifest: &Manifest) -> Result<()> {
-        let mut work = VecDeque::new();
-        for (index, table) in manifest.tables.iter().enumerate() {
-            let shared = Arc::new(table.table.clone());
-            let runs = loading.runs(&table.table).await.context(format!("look at {}", table.table.quoted()))?;
-            work.extend(runs.into_iter().map(|run| (index, Arc::clone(&shared), run)));
-        }
-        let tallies = Arc::new(Mutex::new(vec![RowTally::default(); manifest.tables.len()]));
-        let (sum, reader) = (Arc::clone(&tallies), Arc::clone(loading));
-        in_sessions(self.sessions, work, move |(index, table, run): (usize, Arc<Table>, Option<Run>)| {
-            let (sum, reader) = (Arc::clone(&sum), Arc::clone(&reader));
-            async move {
-                let tally = read_back(&*reader, &table, run).await.context(format!("read {} back", table.quoted()))?;
-                let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-                sum[index] = sum[index].plus(tally);
-                Ok(())
-            }
-        })
-        .await?;
-        let tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        manifest.tables.iter().zip(tallies.iter()).try_for_each(|(table, found)| require_equal(table, found))
-    }
-}
-
-fn require_equal(table: &TableManifest, found: &RowTally) -> Result<()> {
-    if *found == table.tally {
-        return Ok(());
-    }
-    Err(Error::corrupt(format!(
-        "{} was restored as {} rows with digest {}; the snapshot has {} rows with digest {}: do not use this target",
-        table.table.quoted(),
-        found.rows,
-        found.digest,
-        table.tally.rows,
-        table.tally.digest
-    )))
-}
-
-async fn read_back(loading: &dyn Loading, table: &Table, run: Option<Run>) -> Result<RowTally> {
-    let (mut rows, mut meter) = (loading.read_back(table, run).await?, RowMeter::default());
-    while let Some(chunk) = rows.next().await {
-        meter.write(&chunk?);
-    }
-    meter.finish()
 }
 
 /// Does the work in several tasks at once; the first error stops them all.
@@ -271,44 +184,4 @@ where
         ended.map_err(|e| Error::internal("a session was stopped").with_source(e))??;
     }
     Ok(())
-}
-
-/// Finds a snapshot by what the vault itself holds.
-///
-/// # Errors
-/// `NotFound`, saying which snapshots there are.
-pub async fn select(vault: &dyn Vault, selection: Selection) -> Result<Inventory> {
-    if let Selection::Snapshot(id) = selection {
-        return match inventory::read(vault, id).await {
-            Ok((inventory, _)) => Ok(inventory),
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                Err(Error::not_found(format!("the {} has no backup {id}; {}", vault.place(), known(vault).await?)))
-            }
-            Err(e) => Err(e),
-        };
-    }
-    for id in inventory::list(vault).await?.into_iter().rev() {
-        let (inventory, _) = inventory::read(vault, id).await?;
-        let chosen = match selection {
-            Selection::AtOrBefore(instant) => inventory.taken_at <= instant,
-            _ => true,
-        };
-        if chosen {
-            return Ok(inventory);
-        }
-    }
-    let wanted = match selection {
-        Selection::AtOrBefore(instant) => format!("no backup taken at or before {instant}"),
-        _ => "no backup".to_owned(),
-    };
-    Err(Error::not_found(format!("the {} has {wanted}; {}", vault.place(), known(vault).await?)))
-}
-
-/// The oldest and the newest snapshot of a vault, for an error.
-async fn known(vault: &dyn Vault) -> Result<String> {
-    let ids = inventory::list(vault).await?;
-    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok("it holds none at all".to_owned()) };
-    let (oldest, _) = inventory::read(vault, *first).await?;
-    let (newest, _) = inventory::read(vault, *last).await?;
-    Ok(format!("it holds {}, taken from {} ({first}) to {} ({last})", ids.len(), oldest.taken_at, newest.taken_at))
 }

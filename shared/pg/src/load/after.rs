@@ -29,37 +29,64 @@ pub(super) async fn complete(loading: &PgLoading, coordinator: &mut Wire, warnin
 /// The first server that knows every setting that the clients say at their start.
 const CLIENT_SERVER_MIN: u32 = 170_000;
 
-/// Indexes, constraints, triggers, policies: by `pg_restore` in several sessions, or by ourselves in one transaction where
-/// that cannot be. Partitions of partitions are such a case: an index is attached to its parent in one session while
-/// another attaches that one to its own, neither sees the other, and the topmost stays invalid.
+/// Indexes, constraints, triggers, policies: by `pg_restore` in several sessions, or by ourselves in one transaction where the
+/// server does not know the client's settings, or the order is not a simple one.
+///
+/// Three steps, because of partitions of partitions: an index attached to its parent in one session while another attaches
+/// that one to its own leaves the topmost invalid, since neither sees the other. So all are made first, then attached
+/// one after the other, then the rest follows.
 async fn after_rows(loading: &PgLoading, coordinator: &mut Wire, again: bool) -> Result<()> {
-    let rows = coordinator
-        .query(
-            "select
-                current_setting('server_version_num'),
-                exists (
-                    select from pg_inherits as lower
-                    join pg_inherits as upper on upper.inhrelid = lower.inhparent
-                    join pg_class as c on c.oid = lower.inhparent
-                    where c.relkind = 'p'
-                )",
-        )
-        .await?;
+    let rows = coordinator.query("select current_setting('server_version_num')").await?;
     let row = rows.first().ok_or_else(|| Error::internal("the target did not tell its version"))?;
     let archive = loading.archive.path();
-    if parsed::<u32>(row, 0)? < CLIENT_SERVER_MIN || text(row, 1)? == "t" {
+    let list = loading.clients.read_archive(archive, &["--list", "--section=post-data"]).await?;
+    let steps = if parsed::<u32>(row, 0)? < CLIENT_SERVER_MIN { None } else { steps(&list) };
+    let Some([make, attach, rest]) = steps else {
         // An interrupted one left nothing.
         return run_section(coordinator, &loading.clients, archive, "--section=post-data").await;
+    };
+    restore_listed(loading, &make, loading.sessions, again).await.context("make the indexes")?;
+    restore_listed(loading, &attach, 1, again).await.context("attach the indexes of partitions")?;
+    restore_listed(loading, &rest, loading.sessions, again).await.context("make what depends on indexes")
+}
+
+/// What stands among indexes and constraints only because it needs one of them, such as a view that groups by a primary key.
+/// Another index may need it in turn.
+const IN_BETWEEN: [&str; 6] = ["MATERIALIZED VIEW ", "VIEW ", "FUNCTION ", "PROCEDURE ", "AGGREGATE ", "TABLE "];
+
+/// A list of contents, cut into what is made first, what is attached then, and the rest. `None` when it cannot be cut.
+fn steps(list: &str) -> Option<[Vec<&str>; 3]> {
+    let mut steps = [Vec::new(), Vec::new(), Vec::new()];
+    for line in list.lines() {
+        let Some(entry) = entry(line) else { continue };
+        if IN_BETWEEN.iter().any(|kind| entry.starts_with(kind)) {
+            return None;
+        }
+        let step = match entry {
+            e if e.starts_with("INDEX ATTACH ") => 1,
+            e if e.starts_with("INDEX ") || e.starts_with("CONSTRAINT ") => 0,
+            _ => 2,
+        };
+        steps[step].push(line);
     }
-    let mut arguments = vec!["--section=post-data".to_owned(), format!("--jobs={}", loading.sessions)];
+    Some(steps)
+}
+
+/// Makes the objects of some lines of a list of contents, each in a transaction of its own.
+async fn restore_listed(loading: &PgLoading, lines: &[&str], sessions: usize, again: bool) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let list = write_temporary(lines.join("\n").as_bytes())?;
+    let mut arguments = vec![format!("--use-list={}", list.path().display()), format!("--jobs={sessions}")];
     if !again {
         arguments.push("--exit-on-error".to_owned());
-        return loading.clients.restore(&loading.address, archive, &arguments).await;
+        return loading.clients.restore(&loading.address, loading.archive.path(), &arguments).await;
     }
     // Part of it may be there: each is dropped before it is made. Some cannot be dropped by themselves (the constraints
     // of a partition go with their parent's), so complaints are expected, and `require_everything` has the last word.
     arguments.extend(["--clean", "--if-exists"].map(str::to_owned));
-    match loading.clients.restore(&loading.address, archive, &arguments).await {
+    match loading.clients.restore(&loading.address, loading.archive.path(), &arguments).await {
         Err(e) if e.kind() == ErrorKind::Invalid => {
             tracing::info!(complaints = %e, "some objects of the interrupted restore were there already");
             Ok(())
@@ -171,4 +198,29 @@ async fn materialized_views(coordinator: &mut Wire, views: &[MaterializedView]) 
         left = later;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = ";\n; Archive created at 2026-11-22\n;\n\
+        3443; 2606 16390 CONSTRAINT public orders orders_pkey postgres\n\
+        3444; 1259 16391 INDEX public orders_at_idx postgres\n\
+        3450; 0 0 INDEX ATTACH public orders_1_pkey postgres\n\
+        3460; 2606 16400 FK CONSTRAINT public orders orders_customer_fkey postgres\n\
+        3461; 0 0 COMMENT public INDEX orders_at_idx postgres\n";
+
+    #[test]
+    fn indexes_come_before_what_attaches_them_and_that_before_the_rest() {
+        let steps = steps(LIST).expect("can be cut");
+        let numbers = steps.map(|lines| lines.iter().map(|line| &line[..4]).collect::<Vec<_>>());
+        assert_eq!(numbers, [vec!["3443", "3444"], vec!["3450"], vec!["3460", "3461"]]);
+    }
+
+    #[test]
+    fn a_list_with_a_view_among_the_indexes_is_not_cut() {
+        let list = format!("{LIST}3470; 1259 16410 MATERIALIZED VIEW public totals postgres\n");
+        assert!(steps(&list).is_none());
+    }
 }

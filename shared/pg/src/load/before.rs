@@ -63,7 +63,7 @@ pub(super) async fn take(coordinator: &mut Wire, outline: &Outline) -> Result<Ph
         "begin;
         create schema backup_restore;
         create table backup_restore.restore (snapshot text not null, phase text not null, begun_at timestamptz not null default now());
-        create table backup_restore.segment (number bigint primary key, rows bigint not null);
+        create table backup_restore.segment (number bigint primary key);
         create table backup_restore.large_object_page (loid oid not null, pageno int not null, data bytea not null);
         insert into backup_restore.restore (snapshot, phase) values ({}, '{}');
         commit",

@@ -1,0 +1,115 @@
+//! The rows: read and opened in tasks of their own, a little ahead of the sessions that load them.
+
+use super::{Restore, in_sessions};
+use crate::error::{Error, Result, ResultExt};
+use crate::limits::{BATCH_BYTES, BATCHES_AHEAD, CHUNKS_AHEAD, WHOLE_TABLE_BYTES_MAX};
+use crate::manifest::{Manifest, TableManifest};
+use crate::segment::{self, Segment};
+use crate::source::RowStream;
+use crate::target::{Batch, Loading};
+use futures::{StreamExt, stream};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Adds every row that the target does not have yet.
+pub(super) async fn load(restore: &Restore, loading: &Arc<dyn Loading>, manifest: &Manifest) -> Result<()> {
+    let packs = Arc::new(manifest.packs.iter().map(|p| p.key).collect::<Vec<_>>());
+    let work = plan(manifest, loading.loaded(), restore.sessions);
+    let (vault, keyring, loading) = (Arc::clone(&restore.vault), Arc::clone(&restore.keyring), Arc::clone(loading));
+    in_sessions(restore.sessions * BATCHES_AHEAD, work, move |(batch, segments): (Batch, Vec<Segment>)| {
+        let expected: u64 = segments.iter().map(|s| s.tally.rows).sum();
+        let (vault, keyring, packs) = (Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs));
+        let read = move |s| segment::read(Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs), s);
+        let rows = ahead(Box::pin(stream::iter(segments).flat_map(read)));
+        let loading = Arc::clone(&loading);
+        async move {
+            let table = batch.table.quoted();
+            let added = loading.load(&batch, rows).await.context(format!("load {table}"))?;
+            if added != expected {
+                return Err(Error::internal(format!("{table} took {added} of {expected} rows")));
+            }
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Cuts what is to be loaded into batches. A table of which nothing is there is one batch, if it is not so large that the
+/// other sessions would wait for it at the end, or that an interruption would cost much.
+fn plan(manifest: &Manifest, loaded: &HashSet<u64>, sessions: usize) -> VecDeque<(Batch, Vec<Segment>)> {
+    let share = manifest.tally().bytes / sessions.max(1) as u64;
+    let (mut work, mut first) = (VecDeque::new(), 0u64);
+    for table in &manifest.tables {
+        let numbered: Vec<(u64, &Segment)> = (first..).zip(&table.segments).filter(|(_, s)| s.tally.rows > 0).collect();
+        first += table.segments.len() as u64;
+        let left: Vec<_> = numbered.iter().filter(|(n, _)| !loaded.contains(n)).copied().collect();
+        let whole = left.len() == numbered.len() && table.tally.bytes <= WHOLE_TABLE_BYTES_MAX.min(share);
+        work.extend(batches(table, &left, whole));
+    }
+    work
+}
+
+fn batches(table: &TableManifest, left: &[(u64, &Segment)], whole: bool) -> Vec<(Batch, Vec<Segment>)> {
+    let shared = Arc::new(table.table.clone());
+    let mut made: Vec<(Batch, Vec<Segment>)> = Vec::new();
+    let mut bytes = 0;
+    for (number, segment) in left {
+        match made.last_mut() {
+            Some((batch, segments)) if whole || bytes + segment.tally.bytes <= BATCH_BYTES => {
+                batch.segments.push(*number);
+                segments.push((*segment).clone());
+                bytes += segment.tally.bytes;
+            }
+            _ => {
+                let batch = Batch { table: Arc::clone(&shared), segments: vec![*number], whole };
+                made.push((batch, vec![(*segment).clone()]));
+                bytes = segment.tally.bytes;
+            }
+        }
+    }
+    made
+}
+
+/// Reads a stream in a task of its own, a few chunks ahead of whoever takes them. It ends well only if the stream did.
+fn ahead(mut rows: RowStream) -> RowStream {
+    let (give, take) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::spawn(async move {
+        loop {
+            let next = rows.next().await;
+            let last = !matches!(next, Some(Ok(_)));
+            // Nobody takes them any more: there is nothing left to do.
+            if give.send(next).await.is_err() || last {
+                return;
+            }
+        }
+    });
+    Box::pin(stream::unfold(Some(take), |take| async move {
+        let mut take = take?;
+        match take.recv().await {
+            Some(Some(Ok(chunk))) => Some((Ok(chunk), Some(take))),
+            Some(Some(Err(e))) => Some((Err(e), None)),
+            Some(None) => None,
+            None => Some((Err(Error::internal("the task that reads the rows was stopped")), None)),
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn a_stream_read_ahead_ends_as_the_stream_did() {
+        let chunk = |text: &'static str| Ok(Bytes::from(text));
+        let well: Vec<_> = ahead(Box::pin(stream::iter([chunk("a"), chunk("b")]))).collect().await;
+        assert!(matches!(well.as_slice(), [Ok(_), Ok(_)]));
+        let broken = stream::iter([chunk("a"), Err(Error::corrupt("no")), chunk("b")]);
+        let badly: Vec<_> = ahead(Box::pin(broken)).collect().await;
+        assert!(matches!(badly.as_slice(), [Ok(_), Err(_)]));
+        let dead = stream::once(async { panic!("the reader dies") });
+        let died: Vec<Result<Bytes>> = ahead(Box::pin(dead)).collect().await;
+        assert!(matches!(died.as_slice(), [Err(_)]), "not a stream that ended");
+    }
+}

@@ -1,0 +1,57 @@
+//! The proof: every table of the target, read back, has the digest that the manifest says.
+
+use super::in_sessions;
+use crate::digest::{RowMeter, RowTally};
+use crate::error::{Error, Result, ResultExt};
+use crate::manifest::{Manifest, TableManifest};
+use crate::source::{Run, Table};
+use crate::target::Loading;
+use futures::StreamExt;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reads every table of the target back and compares it with the manifest.
+pub(super) async fn prove(loading: &Arc<dyn Loading>, manifest: &Manifest, sessions: usize) -> Result<()> {
+    let mut work = VecDeque::new();
+    for (index, table) in manifest.tables.iter().enumerate() {
+        let shared = Arc::new(table.table.clone());
+        let runs = loading.runs(&table.table).await.context(format!("look at {}", table.table.quoted()))?;
+        work.extend(runs.into_iter().map(|run| (index, Arc::clone(&shared), run)));
+    }
+    let tallies = Arc::new(Mutex::new(vec![RowTally::default(); manifest.tables.len()]));
+    let (sum, reader) = (Arc::clone(&tallies), Arc::clone(loading));
+    in_sessions(sessions, work, move |(index, table, run): (usize, Arc<Table>, Option<Run>)| {
+        let (sum, reader) = (Arc::clone(&sum), Arc::clone(&reader));
+        async move {
+            let tally = read_back(&*reader, &table, run).await.context(format!("read {} back", table.quoted()))?;
+            let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+            sum[index] = sum[index].plus(tally);
+            Ok(())
+        }
+    })
+    .await?;
+    let tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
+    manifest.tables.iter().zip(tallies.iter()).try_for_each(|(table, found)| require_equal(table, found))
+}
+
+fn require_equal(table: &TableManifest, found: &RowTally) -> Result<()> {
+    if *found == table.tally {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{} was restored as {} rows with digest {}; the snapshot has {} rows with digest {}: do not use this target",
+        table.table.quoted(),
+        found.rows,
+        found.digest,
+        table.tally.rows,
+        table.tally.digest
+    )))
+}
+
+async fn read_back(loading: &dyn Loading, table: &Table, run: Option<Run>) -> Result<RowTally> {
+    let (mut rows, mut meter) = (loading.read_back(table, run).await?, RowMeter::default());
+    while let Some(chunk) = rows.next().await {
+        meter.write(&chunk?);
+    }
+    meter.finish()
+}
