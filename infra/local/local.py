@@ -214,7 +214,8 @@ class Stack:
         variables = {name: self.environment()[name] for name in ours} | {"AWS_REGION": REGIONS[0]}
         for of_function in json.loads(done.stdout):
             variables |= of_function or {}
-        ENVIRONMENT.write_text("".join(f"{name}={value}\n" for name, value in sorted(variables.items())))
+        # Quoted, or its reader takes a value with spaces for a mistake.
+        ENVIRONMENT.write_text("".join(f'{name}="{value}"\n' for name, value in sorted(variables.items())))
 
     def unpack_layer(self):
         """MiniStack gives layers to Python and Node only: the same zip is unpacked where the functions can see it."""
