@@ -12,6 +12,7 @@ use engine::catalog::Trigger;
 use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::restore::{Restore, Selection};
+use engine::queue::BackupOrder;
 use engine::source::Source;
 use engine::vault::Vaults;
 use pg::{Address, Clients as PgClients, PgSource, PgTarget, SourceSettings, TargetSettings};
@@ -76,9 +77,12 @@ pub(crate) async fn back_up() -> Result<()> {
             sessions: SESSIONS,
             compression_level: settings.compression_level,
             segment_blocks: settings.segment_blocks,
+            incremental: settings.incremental,
+            full_every_days: Some(settings.full_every_days),
         },
+        queue: None,
     };
-    let outcome = backup.run(BackupRequest { id: None, trigger: Trigger::Manual, deadline: None }).await?;
+    let outcome = backup.run(BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None }).await?;
     let BackupOutcome::Committed(record) = outcome else { return Err("another backup runs".into()) };
     let summary = record.summary.as_ref().ok_or("the backup has no summary")?;
     tell(Outcome { rows: summary.rows, bytes: summary.bytes, stored: summary.size, peak_bytes: own_peak_bytes()? })
@@ -122,6 +126,7 @@ fn source(database: &str, programs: &str) -> Result<PgSource> {
         clients: PgClients::new(PathBuf::from(programs)),
         sessions: SESSIONS,
         lock_timeout: Duration::from_secs(30),
+        owner: "bench".to_owned(),
     }))
 }
 

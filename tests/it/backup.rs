@@ -144,10 +144,11 @@ async fn a_key_that_cannot_be_used_stops_a_backup_before_it_reads() {
 async fn of_two_backups_at_once_one_is_made_and_the_other_says_which_runs() {
     use engine::catalog::Trigger;
     use engine::ops::backup::{BackupOutcome, BackupRequest};
+    use engine::queue::BackupOrder;
     let (server, url) = server_with("source");
     server.sql("source", "create table t as select n, md5(n::text) as text from generate_series(1, 200000) as n");
     let deployment = Deployment::new(17);
-    let request = BackupRequest { id: None, trigger: Trigger::Manual, deadline: None };
+    let request = BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None };
     let (first, second) = (deployment.backup(&url), deployment.backup(&url));
     let (one, other) = tokio::join!(first.run(request), second.run(request));
     let outcomes = [one.expect("no error"), other.expect("no error")];

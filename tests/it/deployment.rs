@@ -8,6 +8,7 @@ use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
+use engine::queue::BackupOrder;
 use pg::{Address, Clients, PgSource, PgTarget, SourceSettings, TargetSettings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,8 +26,14 @@ pub(crate) struct Deployment {
 impl Deployment {
     pub(crate) fn new(seed: u64) -> Self {
         let world = World::new(seed).expect("a world");
-        let settings =
-            BackupSettings { source: "database".to_owned(), sessions: 2, compression_level: 1, segment_blocks: 64 };
+        let settings = BackupSettings {
+            source: "database".to_owned(),
+            sessions: 2,
+            compression_level: 1,
+            segment_blocks: 64,
+            incremental: true,
+            full_every_days: None,
+        };
         Self { world, settings, lock_timeout: Duration::from_secs(2), roots: None }
     }
 
@@ -45,6 +52,7 @@ impl Deployment {
             clients: Clients::new(programs()),
             sessions: self.settings.sessions,
             lock_timeout: self.lock_timeout,
+            owner: "tests".to_owned(),
         };
         Backup {
             vaults: self.world.ports(),
@@ -54,15 +62,16 @@ impl Deployment {
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&self.world.entropy) as _,
             settings: self.settings.clone(),
+            queue: Some(Arc::clone(&self.world.queue) as _),
         }
     }
 
     /// Makes a snapshot of a database, and gives its record.
     pub(crate) async fn back_up(&self, url: &str) -> Result<SnapshotRecord> {
-        let request = BackupRequest { id: None, trigger: Trigger::Manual, deadline: None };
+        let request = BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None };
         match self.backup(url).run(request).await? {
             BackupOutcome::Committed(record) => Ok(*record),
-            BackupOutcome::Busy(why) => panic!("another backup runs: {why}"),
+            other => panic!("not committed: {other:?}"),
         }
     }
 

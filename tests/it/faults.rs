@@ -3,131 +3,13 @@
 //!
 //! The order of calls is that of one thread, so a number means the same call in each run; the seed is fixed.
 
-use engine::catalog::{Catalog, SnapshotRecord, Status, Trigger};
-use engine::error::{ErrorKind, Result};
-use engine::inventory;
-use engine::keyring::Keyring;
-use engine::limits::LEASE_TTL_S;
-use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use crate::scene::{SEED, Scene};
+use engine::catalog::{Catalog, Status};
+use engine::error::ErrorKind;
+use engine::ops::backup::BackupOutcome;
 use engine::ops::rebuild::rebuild;
-use engine::ops::replicate::Replicate;
-use engine::ops::restore::{Restore, Restored, Selection};
-use engine::vault::{Vault, list_all};
-use std::sync::Arc;
-use std::time::Duration;
-use testkit::{MemoryCatalog, MemorySource, MemoryTarget, When, World};
-
-const SEED: u64 = 7;
-
-/// A deployment whose source is in memory too.
-pub(crate) struct Scene {
-    pub(crate) world: World,
-    pub(crate) source: MemorySource,
-}
-
-impl Scene {
-    pub(crate) fn new() -> Self {
-        let world = World::new(SEED).expect("a world");
-        let rows = |n: usize| (0..n).map(|i| format!("{i}\trow {i}")).collect::<Vec<_>>();
-        let tables = [("empty", 0), ("large", 95), ("small", 3)].map(|(name, n)| (name.to_owned(), rows(n)));
-        let source = MemorySource::new(tables, world.faults.clone());
-        Self { world, source }
-    }
-
-    fn keyring(&self, region: usize) -> Arc<Keyring> {
-        Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
-    }
-
-    pub(crate) async fn back_up(&self) -> Result<BackupOutcome> {
-        let settings =
-            BackupSettings { source: "database".to_owned(), sessions: 1, compression_level: 1, segment_blocks: 4 };
-        let backup = Backup {
-            vaults: self.world.ports(),
-            keyring: self.keyring(0),
-            catalog: Arc::clone(&self.world.catalog) as _,
-            source: Arc::new(self.source.clone()),
-            clock: Arc::clone(&self.world.clock) as _,
-            entropy: Arc::clone(&self.world.entropy) as _,
-            settings,
-        };
-        backup.run(BackupRequest { id: None, trigger: Trigger::Schedule, deadline: None }).await
-    }
-
-    fn replicate(&self) -> Replicate {
-        Replicate {
-            vaults: self.world.ports(),
-            catalog: Arc::clone(&self.world.catalog) as _,
-            clock: Arc::clone(&self.world.clock) as _,
-        }
-    }
-
-    /// One event for each object of the primary vault. What fails comes again, later, by the reconciler.
-    async fn deliver_events(&self) {
-        let Ok(keys) = list_all(&*self.world.vaults[0], "v1/").await else { return };
-        for key in keys {
-            let _ = self.replicate().landed(key.parse().expect("a key of ours")).await;
-        }
-    }
-
-    pub(crate) async fn restore(&self, region: usize, selection: Selection, target: &MemoryTarget) -> Result<Restored> {
-        let restore = Restore {
-            vault: Arc::clone(&self.world.vaults[region]) as _,
-            keyring: self.keyring(region),
-            target: Arc::new(target.clone()),
-            sessions: 1,
-        };
-        restore.run(selection).await
-    }
-
-    async fn records(&self) -> Vec<SnapshotRecord> {
-        self.world.catalog.list(None, 100).await.expect("lists").records
-    }
-
-    /// No inventory, in any vault, names an object that is not there.
-    async fn require_whole_inventories(&self, what: &str) {
-        for vault in &self.world.vaults {
-            for id in inventory::list(&**vault).await.expect("lists") {
-                let (inventory, _) = inventory::read(&**vault, id).await.expect("reads");
-                for object in inventory.objects() {
-                    let found = vault.head(&object.key).await.expect("looks");
-                    let right = found.is_some_and(|m| m.sha256 == Some(object.sha256) && m.length == object.length);
-                    assert!(right, "{what}: {} in the {} is not there", object.key, vault.place());
-                }
-            }
-        }
-    }
-
-    /// Every record is settled; every one that is completed restores from each vault alone.
-    async fn require_right_end(&self, what: &str) {
-        self.require_whole_inventories(what).await;
-        let records = self.records().await;
-        assert!(records.iter().any(|r| r.status == Status::Completed), "{what}: no backup at all");
-        for record in records {
-            assert!(record.is_settled(), "{what}: {} is {:?} {:?}", record.id, record.status, record.phase);
-            if record.status == Status::Failed {
-                assert!(record.error.is_some(), "{what}: failed without a reason");
-                continue;
-            }
-            for region in 0..3 {
-                let target = MemoryTarget::new(self.world.faults.clone());
-                self.restore(region, Selection::Snapshot(record.id), &target)
-                    .await
-                    .unwrap_or_else(|e| panic!("{what}: {e}"));
-                let mut wanted = self.source.rows();
-                wanted.retain(|_, rows| !rows.is_empty());
-                assert_eq!(target.rows(), wanted, "{what}");
-            }
-        }
-    }
-
-    /// Whatever was interrupted: the schedule comes again, leases run out, the reconciler runs.
-    async fn recover(&self) {
-        self.world.faults.heal();
-        self.world.clock.advance(Duration::from_secs(LEASE_TTL_S as u64 * 2));
-        self.back_up().await.expect("the next backup works");
-        self.replicate().reconcile().await.expect("the reconciler works");
-    }
-}
+use engine::ops::restore::Selection;
+use testkit::{MemoryCatalog, MemoryTarget, When};
 
 #[tokio::test]
 async fn a_backup_and_its_replication_survive_the_failure_of_every_call() {

@@ -3,8 +3,8 @@
 //!
 //! `BACKUP_WRITE_GOLDENS=1` writes them where there are none.
 
-use crate::faults::Scene;
 use crate::postgres::checkout;
+use crate::scene::Scene;
 use engine::inventory;
 use engine::keyring::Keyring;
 use engine::manifest::Manifest;

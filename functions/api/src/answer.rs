@@ -1,6 +1,8 @@
 //! What the API says: the specification's `BackupStatus` and `BackupMetadata`, and optional fields of ours beside them.
 
-use engine::catalog::{Phase, Progress, Replica, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning};
+use engine::catalog::{
+    Phase, Progress, Replica, SegmentCounts, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning,
+};
 use engine::clock::Timestamp;
 use engine::id::SnapshotId;
 use engine::stage::Sha256;
@@ -34,6 +36,14 @@ pub(crate) struct BackupStatus {
     bytes: u64,
     /// Bytes stored in the primary vault.
     bytes_stored: u64,
+    /// What each segment cost.
+    #[serde(flatten)]
+    segments: SegmentCounts,
+    /// Why everything was read, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_reason: Option<String>,
+    /// How often it was handed over to another invocation.
+    hand_overs: u32,
     replicas: Vec<Replica>,
     warnings: Vec<Warning>,
 }
@@ -68,7 +78,7 @@ pub(crate) struct BackupPage {
 
 impl From<SnapshotRecord> for BackupStatus {
     fn from(record: SnapshotRecord) -> Self {
-        let Progress { percent, tables_total, tables, rows, bytes, bytes_stored } = record.progress;
+        let Progress { percent, tables_total, tables, rows, bytes, bytes_stored, segments } = record.progress;
         let metadata = record.summary.as_ref().and_then(|summary| metadata(&record, summary));
         Self {
             id: record.id,
@@ -87,6 +97,9 @@ impl From<SnapshotRecord> for BackupStatus {
             rows,
             bytes,
             bytes_stored,
+            segments,
+            full_reason: record.full_reason,
+            hand_overs: record.hand_overs.count,
             replicas: record.replicas,
             warnings: record.warnings,
         }

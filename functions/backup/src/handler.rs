@@ -3,29 +3,43 @@
 use aws::clients::Clients;
 use aws::machine::{SystemClock, SystemEntropy};
 use aws::settings::Settings;
-use engine::catalog::{Phase, Status, Trigger};
+use aws_lambda_events::event::sqs::SqsEvent;
+use engine::catalog::{Phase, Status};
 use engine::clock::{Clock, Timestamp};
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
 use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use engine::queue::BackupOrder;
 use lambda_runtime::{Context, LambdaEvent};
 use pg::{Address, Clients as PgClients, PgSource, SourceSettings};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a lock on a table may be waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What starts a backup: `{"trigger":"schedule"}`, or `{"trigger":"manual"}` with or without the id of a backup that was
-/// asked for.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Event {
-    trigger: Trigger,
-    #[serde(default)]
-    backup_id: Option<SnapshotId>,
+/// What starts a backup.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Event {
+    /// `{"trigger":"schedule"}`, or `{"trigger":"manual"}` with or without the id of a backup that was asked for.
+    Order(BackupOrder),
+    /// The same, as messages of the queue.
+    Queue(Vec<BackupOrder>),
+}
+
+impl Event {
+    fn parse(event: Value) -> Result<Self> {
+        let wrong = |e: serde_json::Error| Error::invalid(format!("the event is not an order: {e}"));
+        if event.get("Records").is_none() {
+            return serde_json::from_value(event).map(Self::Order).map_err(wrong);
+        }
+        let SqsEvent { records, .. } = serde_json::from_value(event).map_err(wrong)?;
+        let orders = records.iter().map(|r| serde_json::from_str(r.body.as_deref().unwrap_or_default()));
+        orders.collect::<std::result::Result<_, _>>().map(Self::Queue).map_err(wrong)
+    }
 }
 
 /// What came of it.
@@ -35,8 +49,19 @@ pub(crate) enum Answer {
     /// The snapshot is whole in the primary vault.
     #[serde(rename_all = "camelCase")]
     Committed { backup_id: SnapshotId, status: Status, phase: Phase, tables: u64, rows: u64, bytes: u64, size: u64 },
-    /// Another backup runs.
+    /// Another invocation goes on.
+    #[serde(rename_all = "camelCase")]
+    HandedOver { backup_id: SnapshotId, status: Status, hand_overs: u32 },
+    /// Another backup runs, or this one needs nothing more.
     Skipped { skipped: String },
+}
+
+/// What came of an event: as many answers as it had orders.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answers {
+    One(Answer),
+    Each(Vec<Answer>),
 }
 
 /// The function, as it stays between invocations.
@@ -46,14 +71,32 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
+    pub(crate) async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answers> {
         let deadline = deadline(&event.context, SystemClock.now());
-        let request = BackupRequest { id: event.payload.backup_id, trigger: event.payload.trigger, deadline };
+        let event = Event::parse(event.payload);
+        match event.inspect_err(|e| tracing::error!(kind = %e.kind(), error = %e, "backup failed"))? {
+            Event::Order(order) => self.back_up(BackupRequest { order, deadline }).await.map(Answers::One),
+            Event::Queue(orders) => {
+                let mut answers = Vec::with_capacity(orders.len());
+                for order in orders {
+                    answers.push(self.back_up(BackupRequest { order, deadline }).await?);
+                }
+                Ok(Answers::Each(answers))
+            }
+        }
+    }
+
+    async fn back_up(&self, request: BackupRequest) -> Result<Answer> {
         match self.run(request).await {
             Ok(BackupOutcome::Busy(why)) => {
-                tracing::info!(reason = %why, "skipped: another backup of this source runs");
+                tracing::info!(reason = %why, "skipped");
                 Ok(Answer::Skipped { skipped: why })
             }
+            Ok(BackupOutcome::HandedOver(record)) => Ok(Answer::HandedOver {
+                backup_id: record.id,
+                status: record.status,
+                hand_overs: record.hand_overs.count,
+            }),
             Ok(BackupOutcome::Committed(record)) => {
                 let summary =
                     record.summary.as_ref().ok_or_else(|| Error::internal("a committed backup has no summary"))?;
@@ -84,6 +127,7 @@ impl Function {
             clients: PgClients::new(&self.settings.pg_bin),
             sessions: *sessions,
             lock_timeout: LOCK_TIMEOUT,
+            owner: format!("{}/{}", self.settings.vaults()?[0].bucket, self.settings.source),
         });
         let entropy = Arc::new(SystemEntropy);
         let vaults = self.clients.vaults()?;
@@ -104,7 +148,10 @@ impl Function {
                 sessions: *sessions,
                 compression_level: self.settings.compression_level,
                 segment_blocks: self.settings.segment_blocks,
+                incremental: self.settings.incremental,
+                full_every_days: Some(self.settings.full_every_days),
             },
+            queue: self.clients.queue(),
         };
         backup.run(request).await
     }
@@ -120,29 +167,51 @@ fn deadline(context: &Context, now: Timestamp) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::catalog::Trigger;
 
     fn sample(name: &str) -> String {
         std::fs::read_to_string(format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a sample event")
     }
 
+    fn parse(text: &str) -> Result<Event> {
+        Event::parse(serde_json::from_str(text).expect("JSON"))
+    }
+
+    fn order(trigger: Trigger, backup_id: Option<&str>, hand_overs: u32) -> BackupOrder {
+        BackupOrder { trigger, backup_id: backup_id.map(|id| id.parse().expect("an id")), hand_overs }
+    }
+
     #[test]
     fn the_sample_of_the_schedule_starts_a_backup() {
-        let event: Event = serde_json::from_str(&sample("backup.scheduled.json")).expect("parses");
-        assert_eq!((event.trigger, event.backup_id), (Trigger::Schedule, None));
+        let event = parse(&sample("backup.scheduled.json")).expect("parses");
+        assert_eq!(event, Event::Order(order(Trigger::Schedule, None, 0)));
     }
 
     #[test]
     fn the_sample_of_a_person_starts_the_backup_that_was_asked_for() {
-        let event: Event = serde_json::from_str(&sample("backup.manual.json")).expect("parses");
-        assert_eq!(event.trigger, Trigger::Manual);
-        assert!(event.backup_id.is_some());
+        let Event::Order(order) = parse(&sample("backup.manual.json")).expect("parses") else { panic!("an order") };
+        assert_eq!(order.trigger, Trigger::Manual);
+        assert!(order.backup_id.is_some());
     }
 
     #[test]
-    fn an_event_with_a_field_that_is_not_known_is_refused() {
-        assert!(serde_json::from_str::<Event>(r#"{"trigger":"schedule","tables":["a"]}"#).is_err());
-        assert!(serde_json::from_str::<Event>(r#"{"trigger":"now"}"#).is_err());
-        assert!(serde_json::from_str::<Event>(r#"{"trigger":"manual","backupId":"1"}"#).is_err());
+    fn the_sample_of_the_queue_goes_on_with_a_backup() {
+        let id = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
+        let event = parse(&sample("backup.queue.json")).expect("parses");
+        assert_eq!(event, Event::Queue(vec![order(Trigger::Schedule, Some(id), 1)]));
+    }
+
+    #[test]
+    fn an_event_with_a_field_that_is_not_known_is_refused_by_its_name() {
+        for (event, said) in [
+            (r#"{"trigger":"schedule","tables":["a"]}"#, "tables"),
+            (r#"{"trigger":"now"}"#, "now"),
+            (r#"{"trigger":"manual","backupId":"1"}"#, "`1` is not a backup id"),
+            (r#"{"Records":[{"body":"{}"}]}"#, "trigger"),
+        ] {
+            let error = parse(event).expect_err("refused").to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

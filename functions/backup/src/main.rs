@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     );
     let function = Function { clients: Clients::connect(Arc::clone(&settings)).await, settings };
     let function = &function;
-    let serve = |event: LambdaEvent<handler::Event>| async move {
+    let serve = |event: LambdaEvent<serde_json::Value>| async move {
         let answered = function.handle(event).await;
         answered.map_err(|e| Diagnostic { error_type: e.kind().to_string(), error_message: e.to_string() })
     };

@@ -4,6 +4,7 @@
 
 use crate::catalog::DynamoCatalog;
 use crate::keys::KmsKeys;
+use crate::queue::SqsQueue;
 use crate::secrets;
 use crate::settings::{DatabaseAddress, Environment, Secret, Settings};
 use crate::vault::S3Vault;
@@ -15,6 +16,7 @@ pub use aws_sdk_s3::config::Credentials;
 use engine::catalog::Catalog;
 use engine::error::{Error, Result};
 use engine::keyring::KeyService;
+use engine::queue::BackupQueue;
 use engine::vault::{VaultPlace, Vaults};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +93,12 @@ impl Clients {
     pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
         let table = self.settings.table()?.to_owned();
         Ok(Arc::new(DynamoCatalog::new(aws_sdk_dynamodb::Client::new(&self.config), table)))
+    }
+
+    /// The queue that a backup is handed over through, if there is one.
+    pub fn queue(&self) -> Option<Arc<dyn BackupQueue>> {
+        let url = self.settings.queue.clone()?;
+        Some(Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&self.config), url)))
     }
 
     /// The address of the database that is backed up.

@@ -1,4 +1,4 @@
-//! The ports of the engine over AWS: S3, KMS, DynamoDB, Secrets Manager, the machine's clock and randomness.
+//! The ports of the engine over AWS: S3, KMS, DynamoDB, SQS, Secrets Manager, the machine's clock and randomness.
 //!
 //! The only crate that knows an AWS SDK, and the only one that reads the environment ([`settings`]).
 //!
@@ -15,4 +15,5 @@ pub mod vault;
 pub mod keys;
 pub mod catalog;
 pub mod secrets;
+pub mod queue;
 pub mod clients;

@@ -61,6 +61,12 @@ pub struct Settings {
     pub compression_level: i32,
     /// `BACKUP_SEGMENT_BLOCKS`: blocks of a table that make a segment.
     pub segment_blocks: u32,
+    /// `BACKUP_INCREMENTAL`: whether segments of earlier backups may be used again.
+    pub incremental: bool,
+    /// `BACKUP_FULL_EVERY_DAYS`: a segment is read again when it was not read for so many days.
+    pub full_every_days: u32,
+    /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
+    pub queue: Option<String>,
     /// `BACKUP_PG_BIN`: where `pg_dump` and `pg_restore` are.
     pub pg_bin: PathBuf,
     /// `BACKUP_TLS_ROOTS`: a PEM file of the authorities that a database's certificate may come from.
@@ -71,6 +77,8 @@ pub struct Settings {
     database: Option<DatabaseAddress>,
     targets: Vec<(Environment, DatabaseAddress)>,
 }
+
+const QUEUE_EXAMPLE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/acme-backup-orders";
 
 impl Settings {
     /// Reads the settings from the environment.
@@ -104,6 +112,9 @@ impl Settings {
                 .or("BACKUP_COMPRESSION_LEVEL", "1", 1, |v| rules::number(v, limits::COMPRESSION_LEVELS)),
             segment_blocks: r
                 .or("BACKUP_SEGMENT_BLOCKS", "512", limits::SEGMENT_BLOCKS, |v| rules::number(v, 16..=131_072)),
+            incremental: r.or("BACKUP_INCREMENTAL", "on", true, rules::on_or_off),
+            full_every_days: r.or("BACKUP_FULL_EVERY_DAYS", "30", 30, |v| rules::number(v, 1..=3_650)),
+            queue: r.optional("BACKUP_QUEUE_URL", QUEUE_EXAMPLE, rules::endpoint),
             pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
             vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),

@@ -6,7 +6,8 @@
 mod record;
 
 pub use record::{
-    AttemptRecord, Phase, Progress, Replica, ReplicaState, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning,
+    AttemptRecord, HandOvers, Phase, Progress, Replica, ReplicaState, SegmentCounts, SnapshotRecord, SnapshotSummary,
+    Status, Trigger, Warning,
 };
 
 use crate::clock::Timestamp;

@@ -113,7 +113,7 @@ impl RowMeter {
 }
 
 /// What the set of `(ctid, xmin)` pairs of a run hashes to: equal exactly when no row version came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Rows.
     pub rows: u64,

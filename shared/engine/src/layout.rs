@@ -17,6 +17,8 @@ use std::str::FromStr;
 pub const ROOT: &str = "v1/";
 /// Where snapshots lie.
 pub const SNAPSHOTS: &str = "v1/snapshots/";
+/// Where checkpoints lie.
+pub const CHECKPOINTS: &str = "v1/checkpoints/";
 const PACK_MAX: u32 = 999_999;
 const CHECKPOINT_MAX: u32 = 9_999;
 

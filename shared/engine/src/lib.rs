@@ -19,6 +19,7 @@ pub mod message;
 pub mod layout;
 // The ports on the outside world.
 pub mod catalog;
+pub mod queue;
 pub mod vault;
 pub mod digest;
 pub mod source;
@@ -28,5 +29,8 @@ pub mod segment;
 pub mod pack;
 pub mod manifest;
 pub mod inventory;
+// What of it may be used again.
+pub mod checkpoint;
+pub mod reuse;
 // What the functions do.
 pub mod ops;

@@ -42,8 +42,21 @@ pub const LEASE_TTL_S: i64 = 60;
 pub const LEASE_RENEW_S: i64 = 10;
 /// Progress is recorded at most this often.
 pub const PROGRESS_MS: u64 = 1_000;
-/// An attempt stops this long before the deadline of its function, to say so and to leave nothing behind.
-pub const DEADLINE_MARGIN_S: i64 = 15;
+/// An attempt stops before the deadline of its function, to store what it has: a tenth of its time before, but no longer than
+/// this,
+pub const DEADLINE_MARGIN_MAX_S: i64 = 30;
+/// and no less than this.
+pub const DEADLINE_MARGIN_MIN_S: i64 = 2;
+/// What an attempt has stored is listed in a checkpoint this often.
+pub const CHECKPOINT_S: i64 = 30;
+/// A backup is given up when so many invocations in a row got no further than those before them.
+pub const HAND_OVERS_IDLE_MAX: u32 = 3;
+/// Segments believed unchanged that each backup reads all the same,
+pub const SAMPLE_SEGMENTS: usize = 8;
+/// up to so many bytes of rows.
+pub const SAMPLE_BYTES: u64 = 32 * MIB as u64;
+/// Objects that are looked at at once.
+pub const LOOKS_IN_FLIGHT: usize = 16;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

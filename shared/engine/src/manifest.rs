@@ -16,6 +16,27 @@ use crate::source::{Coverage, LargeObject, MaterializedView, Role, Sequence, Ser
 use crate::stage::Storable;
 use serde::{Deserialize, Serialize};
 
+/// An attempt whose segments a snapshot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// The instant that its transaction snapshot shows.
+    pub taken_at: Timestamp,
+    /// The first transaction that had not begun then.
+    pub transaction_id: u64,
+    /// The oldest transaction that was running then.
+    pub oldest_transaction_id: u64,
+}
+
+impl Origin {
+    /// Of what an attempt copies.
+    pub fn new(attempt: AttemptId, taken_at: Timestamp, server: &Server) -> Self {
+        let Server { transaction_id, oldest_transaction_id, .. } = *server;
+        Self { attempt, taken_at, transaction_id, oldest_transaction_id }
+    }
+}
+
 /// A table and its segments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableManifest {
@@ -45,6 +66,10 @@ pub struct Manifest {
     pub server: Server,
     /// The sealed schema archive.
     pub schema: ObjectRef,
+    /// The attempts whose packs these are: the one that made the snapshot, and those before it whose segments had not
+    /// changed.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
     /// The packs that segments refer to, by their place in this list.
     pub packs: Vec<ObjectRef>,
     /// The tables, largest first.
@@ -123,40 +148,43 @@ impl Manifest {
     /// # Errors
     /// `Corrupt`, with what does not hold.
     pub fn check(&self) -> Result<()> {
-        for table in &self.tables {
-            let sum = table.segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
-            if sum != table.tally {
-                return Err(Error::corrupt(format!("the segments of {} do not add up to it", table.table.quoted())));
-            }
-            table
-                .segments
-                .iter()
-                .try_for_each(|s| self.check_segment(s).context(format!("segment of {}", table.table.quoted())))?;
-        }
-        Ok(())
+        check_tables(&self.tables, &self.packs)
     }
+}
 
-    fn check_segment(&self, segment: &Segment) -> Result<()> {
-        for extent in &segment.extents {
-            let pack = usize::try_from(extent.pack).ok().and_then(|n| self.packs.get(n));
-            let end = extent.offset.checked_add(extent.length);
-            if !matches!((pack, end), (Some(pack), Some(end)) if end <= pack.length) {
-                return Err(Error::corrupt("an extent lies outside of its pack"));
-            }
+/// Requires that extents lie in packs, that segments add up to tables, and that fingerprints counted what was copied.
+pub(crate) fn check_tables(tables: &[TableManifest], packs: &[ObjectRef]) -> Result<()> {
+    for table in tables {
+        let sum = table.segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
+        if sum != table.tally {
+            return Err(Error::corrupt(format!("the segments of {} do not add up to it", table.table.quoted())));
         }
-        let mut bytes = 0u64;
-        for extent in &segment.extents {
-            bytes = bytes.checked_add(extent.bytes).ok_or_else(|| Error::corrupt("the extents' bytes overflow"))?;
+        table
+            .segments
+            .iter()
+            .try_for_each(|s| check_segment(s, packs).context(format!("segment of {}", table.table.quoted())))?;
+    }
+    Ok(())
+}
+
+fn check_segment(segment: &Segment, packs: &[ObjectRef]) -> Result<()> {
+    let mut bytes = 0u64;
+    for extent in &segment.extents {
+        let pack = usize::try_from(extent.pack).ok().and_then(|n| packs.get(n));
+        let end = extent.offset.checked_add(extent.length);
+        if !matches!((pack, end), (Some(pack), Some(end)) if end <= pack.length) {
+            return Err(Error::corrupt("an extent lies outside of its pack"));
         }
-        if bytes != segment.tally.bytes {
-            return Err(Error::corrupt("the extents do not add up to the segment"));
-        }
-        match segment.fingerprint {
-            Some(f) if f.rows != segment.tally.rows => Err(Error::corrupt(format!(
-                "the fingerprint counted {} rows and {} were copied",
-                f.rows, segment.tally.rows
-            ))),
-            _ => Ok(()),
-        }
+        bytes = bytes.checked_add(extent.bytes).ok_or_else(|| Error::corrupt("the extents' bytes overflow"))?;
+    }
+    if bytes != segment.tally.bytes {
+        return Err(Error::corrupt("the extents do not add up to the segment"));
+    }
+    match segment.fingerprint {
+        Some(f) if f.rows != segment.tally.rows => Err(Error::corrupt(format!(
+            "the fingerprint counted {} rows and {} were copied",
+            f.rows, segment.tally.rows
+        ))),
+        _ => Ok(()),
     }
 }

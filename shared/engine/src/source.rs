@@ -6,9 +6,11 @@
 use crate::catalog::Warning;
 use crate::digest::Fingerprint;
 use crate::error::Result;
+use crate::id::AttemptId;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Rows as `copy … to stdout` text, in chunks of at most [`crate::limits::CHUNK_BYTES`] that may end anywhere.
 pub type RowStream = BoxStream<'static, Result<Bytes>>;
@@ -20,6 +22,18 @@ pub struct Run {
     pub first_block: u32,
     /// The number of blocks; `None` for the last run of a table, which is open-ended so that growth is never lost.
     pub blocks: Option<u32>,
+}
+
+/// A run of blocks, and what the server knows of its rows without sending them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunPrint {
+    /// The run.
+    pub run: Run,
+    /// What its rows' `(ctid, xmin)` pairs hash to.
+    pub fingerprint: Fingerprint,
+    /// No row of it was written by a later transaction. The id has 64 bits; 0 without rows. A row that was frozen long ago
+    /// can seem newer than it is, never older.
+    pub newest_transaction_id: u64,
 }
 
 /// What kind of rows these are.
@@ -56,6 +70,9 @@ pub struct Table {
     /// Why its rows have no usable place and are read in one run, always; `None` for an ordinary heap.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub unplaced: Option<String>,
+    /// Why the text of a row can change although the row does not, so that it is copied in every backup; `None` for most.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unsteady: Option<String>,
 }
 
 impl Table {
@@ -170,10 +187,22 @@ pub struct Server {
     pub block_bytes: u32,
     /// `pg_current_snapshot()`: which transactions are seen.
     pub transaction_snapshot: String,
-    /// The 64-bit transaction id at that moment.
+    /// The 64-bit id of the first transaction that had not begun at that moment.
     pub transaction_id: u64,
+    /// The 64-bit id of the oldest transaction that was still running at that moment.
+    #[serde(default)]
+    pub oldest_transaction_id: u64,
     /// The write-ahead log's insert position at that moment.
     pub wal_lsn: String,
+}
+
+/// The attempts that this physical database remembers, as the transaction snapshot sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lineage {
+    /// These.
+    Known(BTreeSet<AttemptId>),
+    /// It can remember none. Says why, and what to do.
+    Unknown(String),
 }
 
 /// Everything about a capture but the rows.
@@ -181,6 +210,8 @@ pub struct Server {
 pub struct Description {
     /// The server.
     pub server: Server,
+    /// The attempts that it remembers.
+    pub lineage: Lineage,
     /// The tables, largest first.
     pub tables: Vec<Table>,
     /// The sequences.
@@ -221,7 +252,14 @@ pub trait Capture: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::capture`].
-    async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<(Run, Fingerprint)>>;
+    async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<RunPrint>>;
+
+    /// Makes the database remember an attempt, and forget all others that are not in `keep`. Done outside of the transaction
+    /// snapshot, before anything is copied, and there for good when it comes back.
+    ///
+    /// # Errors
+    /// As [`Source::capture`].
+    async fn remember(&self, attempt: AttemptId, keep: &BTreeSet<AttemptId>) -> Result<()>;
 
     /// The rows of a run; of the whole table without one. Waits for a free session.
     ///

@@ -16,8 +16,10 @@ use crate::wire::{Wire, parsed, text};
 use bytes::Bytes;
 use engine::digest::Fingerprint;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
+use engine::id::AttemptId;
 use engine::limits::SCHEMA_BYTES_MAX;
-use engine::source::{Capture, Description, RowStream, Run, Source, Table, TableKind, quote_identifier};
+use engine::source::{Capture, Description, RowStream, Run, RunPrint, Source, Table, TableKind, quote_identifier};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub struct SourceSettings {
     pub sessions: usize,
     /// How long a lock may be waited for.
     pub lock_timeout: Duration,
+    /// Whose backups these are, of all that the database remembers: no other's are forgotten.
+    pub owner: String,
 }
 
 /// A PostgreSQL database.
@@ -88,7 +92,14 @@ impl PgSource {
         }
         describe::measure(&mut coordinator, &mut tables).await?;
         let description = describe::rest(&mut coordinator, server, tables).await?;
-        Ok(PgCapture { schema, description, coordinator: Mutex::new(Some(coordinator)), pool: Pool::new(copiers) })
+        Ok(PgCapture {
+            schema,
+            description,
+            coordinator: Mutex::new(Some(coordinator)),
+            pool: Pool::new(copiers),
+            address: address.clone(),
+            owner: self.settings.owner.clone(),
+        })
     }
 
     /// The schema, as the transaction snapshot sees it. `pg_dump` holds locks of its own until it has ended.
@@ -98,6 +109,7 @@ impl PgSource {
             "--schema-only".to_owned(),
             "--compress=none".to_owned(),
             "--exclude-schema=backup_restore".to_owned(),
+            "--exclude-schema=backup_lineage".to_owned(),
             format!("--lock-wait-timeout={}", self.settings.lock_timeout.as_millis()),
             format!("--snapshot={snapshot}"),
         ];
@@ -199,6 +211,8 @@ struct PgCapture {
     description: Description,
     coordinator: Mutex<Option<Wire>>,
     pool: Arc<Pool>,
+    address: Address,
+    owner: String,
 }
 
 #[async_trait::async_trait]
@@ -211,14 +225,44 @@ impl Capture for PgCapture {
         self.schema.clone()
     }
 
-    async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<(Run, Fingerprint)>> {
+    async fn fingerprints(&self, table: &Table, blocks: u32) -> Result<Vec<RunPrint>> {
         let rows = self.pool.lend().await?.query(&fingerprint_query(table, blocks)).await?;
-        let fingerprint = |row| -> Result<(Run, Fingerprint)> {
+        let print = |row| -> Result<RunPrint> {
             let (first_block, last): (u32, bool) = (parsed(row, 0)?, text(row, 1)? == "t");
-            let run = Run { first_block, blocks: (!last).then_some(blocks) };
-            Ok((run, Fingerprint { rows: parsed(row, 2)?, hash: parsed(row, 3)?, hash_inverse: parsed(row, 4)? }))
+            let fingerprint =
+                Fingerprint { rows: parsed(row, 2)?, hash: parsed(row, 3)?, hash_inverse: parsed(row, 4)? };
+            let newest_transaction_id = match fingerprint.rows {
+                0 => 0,
+                _ => newest(self.description.server.transaction_id, parsed(row, 5)?, parsed(row, 6)?),
+            };
+            Ok(RunPrint {
+                run: Run { first_block, blocks: (!last).then_some(blocks) },
+                fingerprint,
+                newest_transaction_id,
+            })
         };
-        rows.iter().map(fingerprint).collect()
+        rows.iter().map(print).collect()
+    }
+
+    async fn remember(&self, attempt: AttemptId, keep: &BTreeSet<AttemptId>) -> Result<()> {
+        let mut wire = session::connect(&self.address).await.context("open a session for the lineage")?;
+        let owner = literal(&self.owner);
+        let keep: Vec<String> = keep.iter().chain([&attempt]).map(|id| literal(&id.to_string())).collect();
+        // The commit is on the server's disk before its answer; a standby that has not heard of it yet may be promoted, and
+        // then does not remember, which is right.
+        let statements = format!(
+            "begin transaction read write;
+            set local synchronous_commit = local;
+            set local lock_timeout = '10s';
+            delete from backup_lineage.attempt where owner = {owner} and id <> all (array[{}]::uuid[]);
+            insert into backup_lineage.attempt (id, owner) values ({}, {owner}) on conflict (id) do nothing;
+            commit",
+            keep.join(", "),
+            literal(&attempt.to_string())
+        );
+        wire.query(&statements).await.context("write to backup_lineage.attempt")?;
+        wire.end().await;
+        Ok(())
     }
 
     async fn copy(&self, table: &Table, run: Option<Run>) -> Result<RowStream> {
@@ -246,17 +290,25 @@ const END_BLOCK: u32 = u32::MAX;
 /// `xmin` to a number that costs a fifth of `xmin::text::int8`.
 const NEXT_XID: &str = "(3 + age('3'::xid)::int8) & 4294967295";
 
+/// The id, with 64 bits, of the transaction that wrote the newest row. `next` and the age of the row are those of the session
+/// that asked, a little after the transaction snapshot.
+fn newest(snapshot: u64, next: u32, age: u32) -> u64 {
+    let since = next.wrapping_sub(snapshot as u32);
+    (snapshot + u64::from(since)).saturating_sub(u64::from(age))
+}
+
 fn fingerprint_query(table: &Table, blocks: u32) -> String {
     let last = table.blocks.saturating_sub(1) / blocks * blocks;
-    // `~x` is `-x - 1`.
+    // `~x` is `-x - 1`. A row that was frozen long ago may be of any age; modulo 2^31 it is never older than it is.
     format!(
-        "select g.block, g.block = {last}, f.rows, coalesce(f.hash, 0), coalesce(f.hash_inverse, 0)
+        "select g.block, g.block = {last}, f.rows, coalesce(f.hash, 0), coalesce(f.hash_inverse, 0), {NEXT_XID}, f.age
         from generate_series(0::bigint, {last}, {blocks}) as g(block),
         lateral (
             select
                 count(*) as rows,
                 bit_xor(hashtidextended(t.ctid, (select {NEXT_XID}) - age(t.xmin))) as hash,
-                bit_xor(hashtidextended(t.ctid, age(t.xmin) - (select ({NEXT_XID}) + 1))) as hash_inverse
+                bit_xor(hashtidextended(t.ctid, age(t.xmin) - (select ({NEXT_XID}) + 1))) as hash_inverse,
+                min(age(t.xmin) & 2147483647) as age
             from only {name} as t
             where t.ctid >= format('(%s,0)', g.block)::tid
                 and t.ctid < format('(%s,0)', case when g.block = {last} then {END_BLOCK} else g.block + {blocks} end)::tid

@@ -1,13 +1,14 @@
 //! Reads the catalogs: what there is, as the transaction snapshot sees it.
 
-use crate::session::APPLICATION;
+use crate::session::{APPLICATION, PINNED};
 use crate::wire::{Row, Wire, parsed, text};
 use engine::catalog::Warning;
 use engine::error::{Error, Result, ResultExt};
 use engine::source::{
-    Coverage, CoverageState, Description, LargeObject, MaterializedView, Role, Sequence, Server, Table, TableKind,
-    quote_identifier,
+    Coverage, CoverageState, Description, LargeObject, Lineage, MaterializedView, Role, Sequence, Server, Table,
+    TableKind, quote_identifier,
 };
+use engine::stage::Sha256;
 use serde_json::Value;
 
 /// The oldest server with TID range scans.
@@ -43,8 +44,20 @@ pub(crate) async fn server(wire: &mut Wire) -> Result<Server> {
         block_bytes: parsed(row, 7)?,
         transaction_snapshot: text(row, 8)?.to_owned(),
         transaction_id: parsed(row, 9)?,
-        wal_lsn: text(row, 10)?.to_owned(),
+        oldest_transaction_id: parsed(row, 10)?,
+        wal_lsn: text(row, 11)?.to_owned(),
     })
+}
+
+/// The attempts that the database remembers.
+pub(crate) async fn lineage(wire: &mut Wire) -> Result<Lineage> {
+    let rows = wire.query(include_str!("describe/lineage.sql")).await.context("look for the lineage")?;
+    if let Some(why) = rows.first().and_then(|row| row.first().cloned().flatten()) {
+        return Ok(Lineage::Unknown(why));
+    }
+    let rows = wire.query("select id from backup_lineage.attempt").await.context("read the lineage")?;
+    // Whatever else somebody put there is no attempt of ours.
+    Ok(Lineage::Known(rows.iter().filter_map(|row| text(row, 0).ok()?.parse().ok()).collect()))
 }
 
 /// The tables, with the files they have in the transaction snapshot and no sizes yet. Refuses those that this role would
@@ -88,10 +101,12 @@ fn table(row: &Row) -> Result<Table> {
         oid: parsed(row, 0)?,
         relfilenode: parsed(row, 8)?,
         columns: strings(row, 3)?,
-        definition: text(row, 4)?.to_owned(),
+        // The session's settings decide too.
+        definition: Sha256::of(format!("{PINNED}\n{}", text(row, 4)?).as_bytes()).to_string(),
         blocks: 0,
         bytes_on_disk: 0,
         unplaced,
+        unsteady: row.get(9).cloned().flatten(),
     })
 }
 
@@ -133,6 +148,7 @@ pub(crate) async fn measure(wire: &mut Wire, tables: &mut [Table]) -> Result<()>
 pub(crate) async fn rest(wire: &mut Wire, server: Server, tables: Vec<Table>) -> Result<Description> {
     let mut description = Description {
         server,
+        lineage: lineage(wire).await?,
         tables,
         sequences: sequences(wire).await.context("read the sequences")?,
         roles: roles(wire).await.context("read the roles")?,
@@ -150,7 +166,7 @@ async fn sequences(wire: &mut Wire) -> Result<Vec<Sequence>> {
         .query(
             "select n.nspname, c.relname
             from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-            where c.relkind = 'S' and c.relpersistence <> 't' and n.nspname <> 'backup_restore'
+            where c.relkind = 'S' and c.relpersistence <> 't' and n.nspname not in ('backup_restore', 'backup_lineage')
                 and not exists (
                     select from pg_depend as p where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
                 )

@@ -22,6 +22,7 @@ pub(crate) const PINNED: &str = "
     set timezone = 'UTC';
     set extra_float_digits = 1;
     set bytea_output = 'hex';
+    set lc_monetary = 'C';
     set xmloption = 'content';
     set client_min_messages = 'warning';
     set statement_timeout = 0;

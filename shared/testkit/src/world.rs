@@ -5,6 +5,7 @@ use crate::clock::ManualClock;
 use crate::entropy::SeededEntropy;
 use crate::faults::FaultScript;
 use crate::keys::MemoryKeys;
+use crate::queue::MemoryQueue;
 use crate::vault::MemoryVault;
 use engine::error::Result;
 use engine::vault::{VaultPlace, VaultRole, Vaults};
@@ -28,6 +29,8 @@ pub struct World {
     pub keys: [Arc<MemoryKeys>; 3],
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
+    /// The orders that wait.
+    pub queue: Arc<MemoryQueue>,
 }
 
 impl World {
@@ -43,6 +46,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             keys: MemoryKeys::in_regions(!seed, REGIONS, &faults)?,
             catalog: Arc::new(MemoryCatalog::new(faults.clone())),
+            queue: Arc::new(MemoryQueue::new(faults.clone())),
             vaults,
             faults,
         })

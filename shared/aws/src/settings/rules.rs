@@ -27,6 +27,14 @@ pub(super) fn absolute_path(value: &str) -> Ruling<PathBuf> {
     if value.starts_with('/') { Ok(value.into()) } else { Err("must be an absolute path".into()) }
 }
 
+pub(super) fn on_or_off(value: &str) -> Ruling<bool> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".into()),
+    }
+}
+
 pub(super) fn number<T: FromStr + PartialOrd + Display>(value: &str, range: RangeInclusive<T>) -> Ruling<T> {
     let digits = value.bytes().all(|b| b.is_ascii_digit());
     let number = value.parse().ok().filter(|n| digits && range.contains(n));

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AttemptId, SnapshotId};
+use crate::limits::HAND_OVERS_IDLE_MAX;
 use crate::stage::Sha256;
 use crate::vault::{VaultPlace, VaultRole};
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,45 @@ pub struct Progress {
     pub tables_total: u64,
     /// Tables read to the end.
     pub tables: u64,
-    /// Rows read.
+    /// Rows of the snapshot so far.
     pub rows: u64,
-    /// Bytes of rows read, before compression.
+    /// Bytes of rows of the snapshot so far, before compression.
     pub bytes: u64,
     /// Bytes stored in the primary vault.
     pub bytes_stored: u64,
+    /// Of all this, what each segment cost.
+    #[serde(flatten, default)]
+    pub segments: SegmentCounts,
+}
+
+/// Segments, and their bytes of rows before compression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SegmentCounts {
+    /// Read, because they were new or had changed.
+    pub segments_copied: u64,
+    /// Their bytes.
+    pub bytes_copied: u64,
+    /// Not read, because earlier attempts had stored them.
+    pub segments_reused: u64,
+    /// Their bytes.
+    pub bytes_reused: u64,
+    /// Of those, read all the same and compared.
+    pub segments_sampled: u64,
+    /// Their bytes.
+    pub bytes_sampled: u64,
+}
+
+/// How often a backup was handed over to another invocation of the function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOvers {
+    /// How often.
+    pub count: u32,
+    /// The most bytes of the source's disk that any attempt had covered at its end.
+    pub disk_bytes: u64,
+    /// Since so many attempts that has not grown.
+    pub idle: u32,
 }
 
 /// Something that a person should know, and that did not stop the backup.
@@ -159,8 +193,14 @@ pub struct SnapshotRecord {
     /// The attempt that makes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempt: Option<AttemptRecord>,
+    /// How often it was handed over.
+    #[serde(default)]
+    pub hand_overs: HandOvers,
     /// How far it is.
     pub progress: Progress,
+    /// Why everything was read, if it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub full_reason: Option<String>,
     /// What was made.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub summary: Option<SnapshotSummary>,
@@ -187,7 +227,9 @@ impl SnapshotRecord {
             heartbeat_at: now,
             error: None,
             attempt: None,
+            hand_overs: HandOvers::default(),
             progress: Progress::default(),
+            full_reason: None,
             summary: None,
             replicas: places.iter().map(replica).collect(),
             warnings: Vec::new(),
@@ -213,6 +255,35 @@ impl SnapshotRecord {
         }
         self.attempt = Some(attempt);
         self.status = Status::InProgress;
+        self.heartbeat_at = self.heartbeat_at.max(now);
+        Ok(())
+    }
+
+    /// An attempt is out of time, and leaves the rest to another. It had covered `disk_bytes` of `total` on the source's disk.
+    ///
+    /// # Errors
+    /// `Exhausted` when the last attempts got no further than those before them; `Conflict` as [`Self::advance`].
+    pub fn hand_over(&mut self, attempt: AttemptId, disk_bytes: u64, total: u64, now: Timestamp) -> Result<()> {
+        self.require_open()?;
+        self.require_attempt(attempt)?;
+        let past = &mut self.hand_overs;
+        if disk_bytes > past.disk_bytes {
+            (past.disk_bytes, past.idle) = (disk_bytes, 0);
+        } else {
+            past.idle += 1;
+        }
+        past.count += 1;
+        if past.idle >= HAND_OVERS_IDLE_MAX {
+            let mb = |bytes: u64| bytes / 1_000_000;
+            return Err(Error::exhausted(format!(
+                "the source changes faster than it is copied: of {} invocations the last {} ended with at most {} MB of {} MB \
+                 copied, as one before them had; give the function more time or memory, or more sessions",
+                past.count,
+                past.idle,
+                mb(past.disk_bytes),
+                mb(total)
+            )));
+        }
         self.heartbeat_at = self.heartbeat_at.max(now);
         Ok(())
     }
@@ -253,7 +324,6 @@ impl SnapshotRecord {
         self.progress.tables = summary.tables;
         self.progress.rows = summary.rows;
         self.progress.bytes = summary.bytes;
-        self.progress.bytes_stored = summary.size;
         self.summary = Some(summary);
         self.warnings = warnings;
         self.mark_complete(VaultRole::Primary, now);

@@ -2,26 +2,34 @@
 //!
 //! Order of writes, which makes the inventory the commit point: packs, schema, manifest, inventory, catalog. Whatever is
 //! stored before the inventory belongs to nobody until it is there. Always holds: one attempt, one transaction snapshot,
-//! one data key a purpose. It never deletes, and never opens what it sealed.
+//! one data key a purpose. It never deletes, and opens no rows.
+//!
+//! Going on after an interruption is no case of its own: an attempt that is out of time, or dies, leaves checkpoints, and the
+//! next one uses what they list under the same conditions as what the last snapshot lists.
 
 mod attempt;
+mod earlier;
 mod packing;
 mod progress;
 mod reading;
+mod recheck;
 
-use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, SnapshotRecord, Status, Trigger, Versioned};
+use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, Progress, SnapshotRecord, Status, Versioned};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
 use crate::inventory;
 use crate::keyring::Keyring;
-use crate::limits::{DEADLINE_MARGIN_S, LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS};
+use crate::layout::ObjectKey;
+use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS};
+use crate::queue::{BackupOrder, BackupQueue};
 use crate::source::Source;
 use crate::vault::Vaults;
-use attempt::Committed;
+use attempt::{Attempt, Committed, Ended};
 use progress::Counters;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How a backup is made.
 #[derive(Clone, Debug)]
@@ -34,15 +42,17 @@ pub struct BackupSettings {
     pub compression_level: i32,
     /// Blocks a segment.
     pub segment_blocks: u32,
+    /// Whether segments of earlier backups may be used again.
+    pub incremental: bool,
+    /// A segment is read again when it was not read for so many days; never for that reason without.
+    pub full_every_days: Option<u32>,
 }
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct BackupRequest {
-    /// A backup whose record is there already; a new one without.
-    pub id: Option<SnapshotId>,
-    /// What asks.
-    pub trigger: Trigger,
+    /// What is asked for.
+    pub order: BackupOrder,
     /// When the function will be stopped, if that is known.
     pub deadline: Option<Timestamp>,
 }
@@ -52,7 +62,9 @@ pub struct BackupRequest {
 pub enum BackupOutcome {
     /// The snapshot is whole in the primary vault. Its record as it was then.
     Committed(Box<SnapshotRecord>),
-    /// Nothing was begun: another backup of the source runs. Says which.
+    /// The time was up; another invocation goes on. The record as it was then.
+    HandedOver(Box<SnapshotRecord>),
+    /// Nothing was begun: another backup of the source runs, or this one needs nothing more. Says which.
     Busy(String),
 }
 
@@ -66,6 +78,8 @@ pub struct Backup {
     pub catalog: Arc<dyn Catalog>,
     /// What is backed up.
     pub source: Arc<dyn Source>,
+    /// Where the rest of a backup is put that does not fit into one invocation; without one it fails then.
+    pub queue: Option<Arc<dyn BackupQueue>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -75,26 +89,29 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Makes a snapshot. Its record ends in `in_progress` (replicating) or `failed`, whatever happens.
+    /// Makes a snapshot. Its record ends in `in_progress` (replicating, or handed over) or `failed`, whatever happens.
     ///
     /// # Errors
     /// Why there is none. The record says the same.
     pub async fn run(&self, request: BackupRequest) -> Result<BackupOutcome> {
-        let id = match request.id {
+        let asked = request.order.backup_id;
+        let id = match asked {
             Some(id) => id,
             None => SnapshotId::new(&*self.clock, &*self.entropy)?,
         };
         let now = self.clock.now();
         let lease = match self.catalog.acquire(&self.settings.source, id, now, now.plus_s(LEASE_TTL_S)).await {
             Ok(lease) => lease,
-            Err(e) if e.kind() == ErrorKind::Conflict && request.id.is_none() => {
+            Err(e) if e.kind() == ErrorKind::Conflict && asked.is_none() => {
                 return Ok(BackupOutcome::Busy(e.to_string()));
             }
             Err(e) => return Err(e.context("take the lease of the source")),
         };
         let result = self.run_leased(id, request, &lease).await;
-        // A lease that cannot be given back expires by itself.
-        if let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await {
+        // Whoever goes on finds the lease its own. One that cannot be given back expires by itself.
+        if !matches!(result, Ok(BackupOutcome::HandedOver(_)))
+            && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await
+        {
             tracing::warn!(backup = %id, error = %e, "could not give the lease back");
         }
         result
@@ -104,11 +121,17 @@ impl Backup {
         settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, Some((&self.settings.source, lease.epoch)))
             .await?;
         let attempt = AttemptRecord { id: AttemptId::new(&*self.clock, &*self.entropy)?, epoch: lease.epoch };
-        let record = self.begin(id, request.trigger, attempt).await?;
+        let record = match self.begin(id, request.order, attempt).await {
+            Ok(record) => record,
+            Err(e) if e.kind() == ErrorKind::Conflict => return Ok(BackupOutcome::Busy(e.to_string())),
+            Err(e) => return Err(e),
+        };
         let counters = Arc::new(Counters::default());
+        let (stopper, stop) = watch::channel(false);
         let made = {
-            let work = self.attempt(&record, attempt.id, lease, &counters);
-            let beat = self.heartbeat(id, attempt.id, lease, &counters, request.deadline);
+            let attempt = Attempt { record: &record, id: attempt.id, lease, counters: Arc::clone(&counters), stop };
+            let work = self.attempt(&attempt);
+            let beat = self.heartbeat(id, attempt.id, lease, &counters, request.deadline, &stopper);
             tokio::pin!(work);
             tokio::pin!(beat);
             tokio::select! {
@@ -116,36 +139,100 @@ impl Backup {
                 stopped = &mut beat => Err(stopped),
             }
         };
-        match made {
-            Ok(committed) => {
-                self.commit(id, attempt.id, committed).await.map(|r| BackupOutcome::Committed(Box::new(r)))
+        let made = match made {
+            Ok(Ended::Committed(committed)) => {
+                let progress = counters.progress().1;
+                return self
+                    .commit(id, attempt.id, *committed, progress)
+                    .await
+                    .map(|r| BackupOutcome::Committed(Box::new(r)));
             }
-            Err(e) => {
-                self.give_up(id, attempt.id, &e).await;
-                Err(e)
+            Ok(Ended::OutOfTime) => {
+                self.hand_over(&record, attempt.id, &counters).await.map(|r| BackupOutcome::HandedOver(Box::new(r)))
             }
+            Err(e) => Err(e),
+        };
+        if let Err(e) = &made {
+            self.give_up(id, attempt.id, e).await;
         }
+        made
     }
 
-    async fn begin(&self, id: SnapshotId, trigger: Trigger, attempt: AttemptRecord) -> Result<SnapshotRecord> {
+    async fn begin(&self, id: SnapshotId, order: BackupOrder, attempt: AttemptRecord) -> Result<SnapshotRecord> {
         let places: Vec<_> = self.vaults.all().iter().map(|v| v.place().clone()).collect();
         let now = self.clock.now();
-        let mut record = SnapshotRecord::pending(id, self.settings.source.clone(), trigger, now, &places);
+        let mut record = SnapshotRecord::pending(id, self.settings.source.clone(), order.trigger, now, &places);
         // In one write: a record that no attempt owns would be nobody's to settle.
         record.begin(attempt, now)?;
         match self.catalog.insert(&record).await {
-            Ok(()) => Ok(record),
-            // The record that was made when the backup was asked for.
-            Err(e) if e.kind() == ErrorKind::Conflict => {
-                catalog::amend(&*self.catalog, id, |record| record.begin(attempt, now).map(|()| true)).await
-            }
-            Err(e) => Err(e.context("write the backup's record")),
+            Ok(()) => return Ok(record),
+            // The record that was made when the backup was asked for, or by the invocation that handed it over.
+            Err(e) if e.kind() == ErrorKind::Conflict => {}
+            Err(e) => return Err(e.context("write the backup's record")),
         }
+        self.settle_half_committed(id).await?;
+        catalog::amend(&*self.catalog, id, |record| {
+            if record.hand_overs.count != order.hand_overs {
+                return Err(Error::conflict(format!("backup {id} was handed over again since this was asked for")));
+            }
+            record.begin(attempt, now).map(|()| true)
+        })
+        .await
     }
 
-    async fn commit(&self, id: SnapshotId, attempt: AttemptId, made: Committed) -> Result<SnapshotRecord> {
+    /// An attempt that stopped while it committed has written objects whose names only one attempt can use. What it stored
+    /// is not lost: the next backup uses it.
+    async fn settle_half_committed(&self, id: SnapshotId) -> Result<()> {
+        let key = ObjectKey::Schema(id);
+        let primary = self.vaults.primary();
+        if primary.head(&key).await.context(format!("look at {key} in the {}", primary.place()))?.is_none() {
+            return Ok(());
+        }
+        if let Some(attempt) = record(&*self.catalog, id).await?.attempt {
+            settle(&*self.catalog, &self.vaults, id, attempt, self.clock.now()).await?;
+        }
+        Err(Error::conflict(format!("an earlier invocation had begun to commit backup {id}")))
+    }
+
+    /// Leaves the rest to another invocation.
+    async fn hand_over(
+        &self,
+        record: &SnapshotRecord,
+        attempt: AttemptId,
+        counters: &Counters,
+    ) -> Result<SnapshotRecord> {
+        let now = self.clock.now();
+        let seconds = now.since(record.heartbeat_at.max(record.started_at)) / 1_000;
+        let Some(queue) = &self.queue else {
+            return Err(counters.out_of_time(
+                seconds,
+                "no queue is configured to hand over to, so the next backup goes on from what is stored",
+            ));
+        };
+        let (done, total) = counters.disk_bytes();
+        let record = catalog::amend(&*self.catalog, record.id, |record| {
+            record.hand_over(attempt, done, total, now).map(|()| true)
+        })
+        .await?;
+        let order =
+            BackupOrder { trigger: record.trigger, backup_id: Some(record.id), hand_overs: record.hand_overs.count };
+        queue.send(&order).await.context("hand over to another invocation")?;
+        tracing::info!(backup = %record.id, hand_overs = order.hand_overs, done, total, "handed over");
+        Ok(record)
+    }
+
+    async fn commit(
+        &self,
+        id: SnapshotId,
+        attempt: AttemptId,
+        made: Committed,
+        progress: Progress,
+    ) -> Result<SnapshotRecord> {
         let now = self.clock.now();
         catalog::amend(&*self.catalog, id, |record| {
+            record.full_reason.clone_from(&made.full_reason);
+            record.progress.bytes_stored = progress.bytes_stored;
+            record.progress.segments = progress.segments;
             record.commit(attempt, made.summary.clone(), made.warnings.clone(), now).map(|()| true)
         })
         .await
@@ -173,14 +260,23 @@ impl Backup {
         lease: &Lease,
         counters: &Counters,
         deadline: Option<Timestamp>,
+        stopper: &watch::Sender<bool>,
     ) -> Error {
         let started = self.clock.now();
+        // It stops in time to store what it has; if even that does not end, it ends without.
+        let margin = deadline.map_or(0, |d| d.since(started) / 10_000);
+        let margin = margin.clamp(DEADLINE_MARGIN_MIN_S, DEADLINE_MARGIN_MAX_S) * 1_000;
         let (mut renewed, mut told, mut misses) = (started, None, 0u32);
         loop {
             self.clock.sleep(Duration::from_millis(PROGRESS_MS)).await;
             let now = self.clock.now();
-            if deadline.is_some_and(|d| now.plus_s(DEADLINE_MARGIN_S) >= d) {
-                return counters.out_of_time(now.since(started) / 1_000);
+            let left = deadline.map(|d| d.since(now));
+            if left.is_some_and(|left| left <= margin) {
+                stopper.send_replace(true);
+            }
+            if left.is_some_and(|left| left <= margin / 5) {
+                let then = "what it read could not be stored in time; give the function more time or memory";
+                return counters.out_of_time(now.since(started) / 1_000, then);
             }
             if now.since(renewed) >= LEASE_RENEW_S * 1_000 {
                 match self.catalog.renew(lease, now.plus_s(LEASE_TTL_S)).await {

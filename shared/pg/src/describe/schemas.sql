@@ -10,6 +10,6 @@ select
         where c.relnamespace = n.oid and c.relkind = 'r'
     )
 from pg_namespace as n
-where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore')
+where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore', 'backup_lineage')
     and n.nspname not like 'pg\_temp\_%' and n.nspname not like 'pg\_toast\_temp\_%'
 order by n.nspname

@@ -12,6 +12,7 @@ select
     current_setting('block_size'),
     pg_current_snapshot(),
     pg_snapshot_xmax(pg_current_snapshot()),
+    pg_snapshot_xmin(pg_current_snapshot()),
     case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end
 from pg_database as d
 where d.datname = current_database()

@@ -97,8 +97,14 @@ async fn restore_listed(loading: &PgLoading, lines: &[&str], sessions: usize, ag
 
 /// Every object of the archive is in the target: both lists of contents are compared.
 async fn require_everything(loading: &PgLoading) -> Result<()> {
-    let arguments =
-        ["--format=custom", "--schema-only", "--compress=none", "--exclude-schema=backup_restore"].map(str::to_owned);
+    let arguments = [
+        "--format=custom",
+        "--schema-only",
+        "--compress=none",
+        "--exclude-schema=backup_restore",
+        "--exclude-schema=backup_lineage",
+    ]
+    .map(str::to_owned);
     let made = loading
         .clients
         .dump(&loading.address, &arguments, SCHEMA_BYTES_MAX)

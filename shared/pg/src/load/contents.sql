@@ -1,7 +1,7 @@
 -- What a database holds that an empty one does not, as names that a person knows.
 select 'schema ' || n.nspname
 from pg_namespace as n
-where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'public', 'backup_restore')
+where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'public', 'backup_restore', 'backup_lineage')
     and n.nspname not like 'pg\_temp\_%' and n.nspname not like 'pg\_toast\_temp\_%'
 union all
 select 'relation public.' || c.relname

@@ -3,7 +3,8 @@
 use super::{attempt, fails, snapshot};
 use crate::world::places;
 use engine::catalog::{
-    AttemptRecord, Catalog, Phase, Progress, SnapshotRecord, SnapshotSummary, Trigger, Versioned, Warning, amend,
+    AttemptRecord, Catalog, HandOvers, Phase, Progress, SegmentCounts, SnapshotRecord, SnapshotSummary, Trigger,
+    Versioned, Warning, amend,
 };
 use engine::clock::Timestamp;
 use engine::error::ErrorKind;
@@ -36,8 +37,18 @@ fn record(id: SnapshotId) -> SnapshotRecord {
 fn full(id: SnapshotId) -> SnapshotRecord {
     let (mut record, attempt, now) = (record(id), attempt(), Timestamp::from_millis(1_795_316_500_456));
     record.begin(AttemptRecord { id: attempt, epoch: u64::MAX }, now).expect("begins");
+    let segments = SegmentCounts {
+        segments_copied: 8,
+        bytes_copied: 9,
+        segments_reused: 10,
+        bytes_reused: 11,
+        segments_sampled: 12,
+        bytes_sampled: 13,
+    };
     let progress =
-        Progress { percent: 42, tables_total: 7, tables: 3, rows: u64::MAX, bytes: 1 << 53, bytes_stored: 1 };
+        Progress { percent: 42, tables_total: 7, tables: 3, rows: u64::MAX, bytes: 1 << 53, bytes_stored: 1, segments };
+    record.full_reason = Some("it is the first".to_owned());
+    record.hand_overs = HandOvers { count: 3, disk_bytes: 1 << 40, idle: 2 };
     record.advance(attempt, Phase::Copying, progress, now).expect("advances");
     let summary = SnapshotSummary {
         taken_at: now,

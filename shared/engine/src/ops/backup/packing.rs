@@ -3,13 +3,12 @@
 use super::progress::Counters;
 use crate::error::{Error, Result, ResultExt};
 use crate::id::AttemptId;
-use crate::layout::ObjectKey;
 use crate::limits::UPLOADS_IN_FLIGHT;
 use crate::pack::{ObjectRef, PackBuilder};
 use crate::segment::{Extent, SealedExtent};
-use crate::stage::Storable;
 use crate::vault::{Vault, put_once};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -22,8 +21,14 @@ pub(super) struct Packing {
 
 struct State {
     builder: PackBuilder,
-    packs: Vec<ObjectRef>,
-    uploads: JoinSet<Result<u64>>,
+    /// By their numbers.
+    packs: Vec<Sent>,
+    uploads: JoinSet<Result<()>>,
+}
+
+struct Sent {
+    pack: ObjectRef,
+    stored: Arc<AtomicBool>,
 }
 
 impl Packing {
@@ -42,19 +47,31 @@ impl Packing {
         Ok(place)
     }
 
-    /// Stores the last pack and waits for all. Gives the packs in the order of their numbers.
-    pub(super) async fn finish(&self) -> Result<Vec<ObjectRef>> {
+    /// Stores what was added last, and waits until all is stored.
+    pub(super) async fn flush(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         self.send(&mut state).await?;
-        self.wait(&mut state, 0).await?;
-        Ok(std::mem::take(&mut state.packs))
+        self.wait(&mut state, 0).await
+    }
+
+    /// The packs by their numbers, each with whether it is known to be stored.
+    pub(super) async fn packs(&self) -> Vec<(ObjectRef, bool)> {
+        self.state.lock().await.packs.iter().map(|sent| (sent.pack, sent.stored.load(Relaxed))).collect()
     }
 
     async fn send(&self, state: &mut State) -> Result<()> {
         self.wait(state, UPLOADS_IN_FLIGHT - 1).await?;
         if let Some((key, body)) = state.builder.take()? {
-            state.packs.push(ObjectRef::of(key, &body));
-            state.uploads.spawn(store(Arc::clone(&self.vault), key, body));
+            let sent = Sent { pack: ObjectRef::of(key, &body), stored: Arc::default() };
+            let (vault, counters, stored) =
+                (Arc::clone(&self.vault), Arc::clone(&self.counters), Arc::clone(&sent.stored));
+            state.packs.push(sent);
+            state.uploads.spawn(async move {
+                put_once(&*vault, &key, &body).await.context("store a pack")?;
+                stored.store(true, Relaxed);
+                Counters::add(&counters.bytes_stored, body.len() as u64);
+                Ok(())
+            });
         }
         Ok(())
     }
@@ -63,16 +80,9 @@ impl Packing {
     async fn wait(&self, state: &mut State, in_flight: usize) -> Result<()> {
         while state.uploads.len() > in_flight {
             if let Some(stored) = state.uploads.join_next().await {
-                let bytes =
-                    stored.map_err(|e| Error::internal("the upload of a pack was stopped").with_source(e))??;
-                Counters::add(&self.counters.bytes_stored, bytes);
+                stored.map_err(|e| Error::internal("the upload of a pack was stopped").with_source(e))??;
             }
         }
         Ok(())
     }
-}
-
-async fn store(vault: Arc<dyn Vault>, key: ObjectKey, body: Storable) -> Result<u64> {
-    put_once(&*vault, &key, &body).await.context("store a pack")?;
-    Ok(body.len() as u64)
 }

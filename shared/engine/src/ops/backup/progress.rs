@@ -1,7 +1,8 @@
 //! How far an attempt is. Counted by the copying, told by the heartbeat.
 
 use super::reading::weight;
-use crate::catalog::{Phase, Progress};
+use crate::catalog::{Phase, Progress, SegmentCounts};
+use crate::digest::RowTally;
 use crate::error::Error;
 use crate::source::Description;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -22,6 +23,27 @@ pub(super) struct Counters {
     pub(super) rows: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) bytes_stored: AtomicU64,
+    pub(super) copied: Tallied,
+    pub(super) reused: Tallied,
+    pub(super) sampled: Tallied,
+}
+
+/// Segments and their bytes.
+#[derive(Default)]
+pub(super) struct Tallied {
+    segments: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tallied {
+    pub(super) fn add(&self, segment: RowTally) {
+        Counters::add(&self.segments, 1);
+        Counters::add(&self.bytes, segment.bytes);
+    }
+
+    fn get(&self) -> (u64, u64) {
+        (self.segments.load(Relaxed), self.bytes.load(Relaxed))
+    }
 }
 
 impl Counters {
@@ -52,6 +74,9 @@ impl Counters {
             Phase::Copying => copied,
             _ => COPIED_PERCENT,
         };
+        let (segments_copied, bytes_copied) = self.copied.get();
+        let (segments_reused, bytes_reused) = self.reused.get();
+        let (segments_sampled, bytes_sampled) = self.sampled.get();
         let progress = Progress {
             percent: u8::try_from(percent).unwrap_or(0),
             tables_total: self.tables_total.load(Relaxed),
@@ -59,18 +84,39 @@ impl Counters {
             rows: self.rows.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             bytes_stored: self.bytes_stored.load(Relaxed),
+            segments: SegmentCounts {
+                segments_copied,
+                bytes_copied,
+                segments_reused,
+                bytes_reused,
+                segments_sampled,
+                bytes_sampled,
+            },
         };
         (phase, progress)
     }
 
-    pub(super) fn out_of_time(&self, seconds: i64) -> Error {
+    /// Bytes on the source's disk: of the segments that are stored, and of all.
+    pub(super) fn disk_bytes(&self) -> (u64, u64) {
+        (self.disk_bytes.load(Relaxed), self.disk_bytes_total.load(Relaxed))
+    }
+
+    pub(super) fn out_of_time(&self, seconds: i64, then: &str) -> Error {
         let (_, p) = self.progress();
         Error::exhausted(format!(
-            "the function's time is up after {seconds} s: {} of {} tables and {} MB of rows were read; give the function \
-             more time or memory",
+            "the function's time is up after {seconds} s: {} of {} tables and {} MB of rows were read; {then}",
             p.tables,
             p.tables_total,
             p.bytes / 1_000_000
         ))
+    }
+
+    /// Everything is read anew: what was counted of segments counts no more.
+    pub(super) fn begin_again(&self) {
+        let counters = [&self.disk_bytes, &self.tables, &self.rows, &self.bytes];
+        let tallied = [&self.copied, &self.reused, &self.sampled].map(|t| [&t.segments, &t.bytes]);
+        for counter in counters.into_iter().chain(tallied.into_iter().flatten()) {
+            counter.store(0, Relaxed);
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Reads a transaction snapshot by several sessions at once: largest tables first, each cut into runs of blocks.
+//! Reads a transaction snapshot by several sessions at once: largest tables first, each cut into runs of blocks, of which
+//! those that earlier attempts stored are not read again.
 
 use super::BackupSettings;
 use super::packing::Packing;
@@ -7,11 +8,14 @@ use crate::digest::{Fingerprint, RowTally};
 use crate::envelope::SealKey;
 use crate::error::{Error, Result, ResultExt};
 use crate::keyring::Keyring;
-use crate::manifest::TableManifest;
+use crate::layout::ObjectKey;
+use crate::manifest::{Origin, TableManifest};
+use crate::pack::ObjectRef;
+use crate::reuse::Reusable;
 use crate::segment::{RowFormat, Segment, SegmentWriter};
-use crate::source::{Capture, Description, Run, Table};
+use crate::source::{Capture, Description, Run, RunPrint, Table};
 use futures::StreamExt;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,25 +30,58 @@ enum Work {
     Copy { table: usize, segment: usize, run: Option<Run>, fingerprint: Option<Fingerprint> },
 }
 
+/// What becomes of a run.
+enum Planned {
+    Copy(Option<Run>, Option<Fingerprint>),
+    Reuse(Segment, Origin),
+}
+
+/// A segment of the snapshot.
+#[derive(Clone, Debug)]
+enum Made {
+    /// Its extents lie in packs of this attempt.
+    Copied(Segment),
+    /// Its extents lie in packs of [`Reusable::packs`].
+    Reused(Segment, Origin),
+}
+
+impl Made {
+    fn segment(&self) -> &Segment {
+        match self {
+            Self::Copied(segment) | Self::Reused(segment, _) => segment,
+        }
+    }
+}
+
 /// The work that is left, and the segments that were made.
 #[derive(Default)]
 pub(super) struct Board {
     work: VecDeque<Work>,
     /// Plans being made: they will add work.
     planning: usize,
-    segments: Vec<Vec<Option<Segment>>>,
+    segments: Vec<Vec<Option<Made>>>,
     left: Vec<usize>,
+    /// Copied, and in no checkpoint yet: tables and segments.
+    unlisted: Vec<(usize, usize)>,
 }
 
 /// What the sessions of an attempt share.
 pub(super) struct Reading {
     pub(super) capture: Arc<dyn Capture>,
     pub(super) board: Mutex<Board>,
-    pub(super) packing: Packing,
+    pub(super) packing: Arc<Packing>,
     pub(super) keyring: Arc<Keyring>,
-    pub(super) key: SealKey,
+    pub(super) key: Arc<SealKey>,
     pub(super) settings: BackupSettings,
     pub(super) counters: Arc<Counters>,
+    pub(super) reusable: Reusable,
+}
+
+/// All tables of a snapshot, and where their rows lie.
+pub(super) struct Read {
+    pub(super) origins: Vec<Origin>,
+    pub(super) packs: Vec<ObjectRef>,
+    pub(super) tables: Vec<TableManifest>,
 }
 
 impl Reading {
@@ -60,11 +97,15 @@ impl Reading {
                 Next::Work(Work::Plan { table }) => {
                     let runs =
                         self.plan(&tables[table]).await.context(format!("fingerprint {}", tables[table].quoted()))?;
-                    lock(&self.board).planned(table, runs);
+                    self.planned(table, runs);
                 }
                 Next::Work(Work::Copy { table, segment, run, fingerprint }) => {
                     let copied = self.copy(&tables[table], run, fingerprint).await;
                     let copied = copied.context(format!("copy {}", tables[table].quoted()))?;
+                    // A run without rows costs nothing.
+                    if copied.tally.rows > 0 {
+                        self.counters.copied.add(copied.tally);
+                    }
                     let (segments, last) = lock(&self.board).copied(table, segment, copied);
                     Counters::add(&self.counters.disk_bytes, weight(&tables[table]) / segments);
                     Counters::add(&self.counters.tables, u64::from(last));
@@ -73,14 +114,35 @@ impl Reading {
         }
     }
 
-    async fn plan(&self, table: &Table) -> Result<Vec<(Option<Run>, Option<Fingerprint>)>> {
+    async fn plan(&self, table: &Table) -> Result<Vec<Planned>> {
         if table.unplaced.is_some() {
-            return Ok(vec![(None, None)]);
+            return Ok(vec![Planned::Copy(None, None)]);
         }
         let prints = self.capture.fingerprints(table, self.settings.segment_blocks).await?;
-        Ok(prints.into_iter().map(|(run, print)| (Some(run), Some(print))).collect())
+        let planned = |print: &RunPrint| match self.reusable.find(table, print) {
+            Some((segment, origin)) => Planned::Reuse(Segment { run: Some(print.run), ..segment.clone() }, *origin),
+            None => Planned::Copy(Some(print.run), Some(print.fingerprint)),
+        };
+        Ok(prints.iter().map(planned).collect())
     }
 
+    fn planned(&self, table: usize, runs: Vec<Planned>) {
+        let segments = runs.len() as u64;
+        let reused: Vec<RowTally> =
+            runs.iter().filter_map(|p| if let Planned::Reuse(s, _) = p { Some(s.tally) } else { None }).collect();
+        let counters = &self.counters;
+        for tally in &reused {
+            counters.reused.add(*tally);
+            Counters::add(&counters.rows, tally.rows);
+            Counters::add(&counters.bytes, tally.bytes);
+        }
+        let weight = weight(&self.capture.description().tables[table]);
+        Counters::add(&counters.disk_bytes, weight / segments.max(1) * reused.len() as u64);
+        Counters::add(&counters.tables, u64::from(reused.len() as u64 == segments));
+        lock(&self.board).planned(table, runs);
+    }
+
+    /// Copies a run, in this attempt's packs.
     async fn copy(&self, table: &Table, run: Option<Run>, fingerprint: Option<Fingerprint>) -> Result<Segment> {
         if fingerprint.is_some_and(|f| f.rows == 0) {
             let tally = RowTally::default();
@@ -109,6 +171,100 @@ impl Reading {
         Counters::add(&self.counters.rows, tally.rows);
         Ok(Segment { run, fingerprint, tally, format: RowFormat::CopyText, extents })
     }
+
+    /// The segments that were not read, with their tables.
+    pub(super) fn reused(&self) -> Vec<(usize, Segment)> {
+        let board = lock(&self.board);
+        let tables = board.segments.iter().enumerate();
+        tables
+            .flat_map(|(table, segments)| segments.iter().flatten().map(move |made| (table, made)))
+            .filter_map(|(table, made)| match made {
+                Made::Reused(segment, _) => Some((table, segment.clone())),
+                Made::Copied(_) => None,
+            })
+            .collect()
+    }
+
+    /// The segments that were copied, whose packs are all stored, and that no checkpoint lists yet. From now on one does.
+    pub(super) fn unlisted(&self, packs: &[(ObjectRef, bool)]) -> (Vec<ObjectRef>, Vec<TableManifest>) {
+        let mut board = lock(&self.board);
+        let is_stored = |segment: &Segment| {
+            segment.extents.iter().all(|e| packs.get(e.pack as usize).is_some_and(|(_, stored)| *stored))
+        };
+        let (mut ready, mut later) = (BTreeMap::<usize, Vec<Segment>>::new(), Vec::new());
+        for (table, segment) in std::mem::take(&mut board.unlisted) {
+            match &board.segments[table][segment] {
+                Some(Made::Copied(copied)) if is_stored(copied) => {
+                    ready.entry(table).or_default().push(copied.clone());
+                }
+                _ => later.push((table, segment)),
+            }
+        }
+        board.unlisted = later;
+        drop(board);
+        let tables = &self.capture.description().tables;
+        let mut used = Used::default();
+        let tables = ready.into_iter().map(|(table, mut segments)| {
+            for segment in &mut segments {
+                used.renumber(segment, |n| packs[n].0);
+            }
+            table_of(&tables[table], segments)
+        });
+        let tables = tables.collect();
+        (used.packs, tables)
+    }
+
+    /// Everything, once all work is done and all packs are stored.
+    pub(super) fn read(&self, own: Origin, packs: &[(ObjectRef, bool)]) -> Result<Read> {
+        let made = std::mem::take(&mut lock(&self.board).segments);
+        let mut origins = BTreeMap::from([(own.attempt, own)]);
+        let mut used = Used::default();
+        let mut tables = Vec::with_capacity(made.len());
+        for (table, made) in self.capture.description().tables.iter().zip(made) {
+            if made.is_empty() || made.iter().any(Option::is_none) {
+                return Err(Error::internal(format!("not every segment of {} was copied", table.quoted())));
+            }
+            let mut segments = Vec::with_capacity(made.len());
+            for made in made.into_iter().flatten() {
+                let mut segment = made.segment().clone();
+                match made {
+                    Made::Copied(_) => used.renumber(&mut segment, |n| packs[n].0),
+                    Made::Reused(_, origin) => {
+                        origins.insert(origin.attempt, origin);
+                        used.renumber(&mut segment, |n| self.reusable.packs()[n]);
+                    }
+                }
+                segments.push(segment);
+            }
+            tables.push(table_of(table, segments));
+        }
+        Ok(Read { origins: origins.into_values().collect(), packs: used.packs, tables })
+    }
+}
+
+fn table_of(table: &Table, segments: Vec<Segment>) -> TableManifest {
+    let tally = segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
+    TableManifest { table: table.clone(), tally, segments }
+}
+
+/// The packs that a list of segments refers to, in the order in which they come.
+#[derive(Default)]
+struct Used {
+    packs: Vec<ObjectRef>,
+    places: HashMap<ObjectKey, u32>,
+}
+
+impl Used {
+    /// Makes a segment refer to this list instead of another.
+    fn renumber(&mut self, segment: &mut Segment, old: impl Fn(usize) -> ObjectRef) {
+        for extent in &mut segment.extents {
+            let pack = old(extent.pack as usize);
+            extent.pack = *self.places.entry(pack.key).or_insert_with(|| {
+                self.packs.push(pack);
+                self.packs.len() as u32 - 1
+            });
+        }
+    }
 }
 
 /// What a table counts in the progress: nothing is free.
@@ -134,6 +290,7 @@ impl Board {
             planning: 0,
             segments: vec![Vec::new(); tables],
             left: vec![0; tables],
+            unlisted: Vec::new(),
         }
     }
 
@@ -149,34 +306,25 @@ impl Board {
     }
 
     /// A table was cut: its segments come before other tables, so that the largest is read first.
-    fn planned(&mut self, table: usize, runs: Vec<(Option<Run>, Option<Fingerprint>)>) {
+    fn planned(&mut self, table: usize, runs: Vec<Planned>) {
         self.planning -= 1;
         self.segments[table] = vec![None; runs.len()];
-        self.left[table] = runs.len();
-        for (segment, (run, fingerprint)) in runs.into_iter().enumerate().rev() {
-            self.work.push_front(Work::Copy { table, segment, run, fingerprint });
+        for (segment, planned) in runs.into_iter().enumerate().rev() {
+            match planned {
+                Planned::Reuse(reused, origin) => self.segments[table][segment] = Some(Made::Reused(reused, origin)),
+                Planned::Copy(run, fingerprint) => {
+                    self.left[table] += 1;
+                    self.work.push_front(Work::Copy { table, segment, run, fingerprint });
+                }
+            }
         }
     }
 
     /// A segment was copied. Gives the number of its table's segments, and whether it was the last of them.
     fn copied(&mut self, table: usize, segment: usize, copied: Segment) -> (u64, bool) {
-        self.segments[table][segment] = Some(copied);
+        self.segments[table][segment] = Some(Made::Copied(copied));
+        self.unlisted.push((table, segment));
         self.left[table] -= 1;
         (self.segments[table].len() as u64, self.left[table] == 0)
-    }
-
-    pub(super) fn into_tables(self, description: &Description) -> Result<Vec<TableManifest>> {
-        let tables = description.tables.iter().zip(self.segments);
-        tables
-            .map(|(table, segments)| {
-                let whole = !segments.is_empty() && segments.iter().all(Option::is_some);
-                if !whole {
-                    return Err(Error::internal(format!("not every segment of {} was copied", table.quoted())));
-                }
-                let segments: Vec<Segment> = segments.into_iter().flatten().collect();
-                let tally = segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
-                Ok(TableManifest { table: table.clone(), tally, segments })
-            })
-            .collect()
     }
 }

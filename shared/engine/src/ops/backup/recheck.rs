@@ -1,0 +1,71 @@
+//! Does not take it for granted that what was not read is unchanged and there: the packs are looked at, and a sample of the
+//! segments is read all the same.
+
+use super::Backup;
+use super::reading::{Read, Reading};
+use crate::digest::RowMeter;
+use crate::error::{Result, ResultExt};
+use crate::limits::{LOOKS_IN_FLIGHT, SAMPLE_BYTES, SAMPLE_SEGMENTS};
+use crate::pack::ObjectRef;
+use crate::segment::Segment;
+use futures::StreamExt;
+use futures::stream::{self, TryStreamExt};
+
+impl Backup {
+    /// Reads a few of the segments that were not read, and compares. Gives what is wrong, if anything is.
+    pub(super) async fn sample(&self, reading: &Reading) -> Result<Option<String>> {
+        let tables = &reading.capture.description().tables;
+        for (table, segment) in self.choose(reading.reused())? {
+            let table = &tables[table];
+            let mut rows = reading.capture.copy(table, segment.run).await?;
+            let mut meter = RowMeter::default();
+            while let Some(chunk) = rows.next().await {
+                meter.write(&chunk?);
+            }
+            let found = meter.finish()?;
+            reading.counters.sampled.add(found);
+            if found != segment.tally {
+                let block = segment.run.map_or(0, |run| run.first_block);
+                return Ok(Some(format!(
+                    "the rows of {} from block {block} on were believed unchanged and are not: {} rows with digest {} are \
+                     stored, {} rows with digest {} were read",
+                    table.quoted(),
+                    segment.tally.rows,
+                    segment.tally.digest,
+                    found.rows,
+                    found.digest
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A few at random; the last one may go beyond the bytes.
+    fn choose(&self, mut from: Vec<(usize, Segment)>) -> Result<Vec<(usize, Segment)>> {
+        let (mut chosen, mut bytes) = (Vec::new(), 0);
+        while chosen.len() < SAMPLE_SEGMENTS && bytes < SAMPLE_BYTES && !from.is_empty() {
+            let mut random = [0; 8];
+            self.entropy.fill(&mut random)?;
+            let place = u64::from_le_bytes(random) % from.len() as u64;
+            let (table, segment) = from.swap_remove(place as usize);
+            bytes += segment.tally.bytes;
+            chosen.push((table, segment));
+        }
+        Ok(chosen)
+    }
+
+    /// Looks whether the packs of earlier attempts are there. Gives what is wrong, if anything is.
+    pub(super) async fn look(&self, read: &Read, own: &[(ObjectRef, bool)]) -> Result<Option<String>> {
+        let vault = self.vaults.primary();
+        let own: std::collections::HashSet<_> = own.iter().map(|(pack, _)| pack.key).collect();
+        let others: Vec<ObjectRef> = read.packs.iter().filter(|p| !own.contains(&p.key)).copied().collect();
+        let looks = stream::iter(others).map(|pack| async move {
+            let found =
+                vault.head(&pack.key).await.context(format!("look at {} in the {}", pack.key, vault.place()))?;
+            let right = found.is_some_and(|m| m.length == pack.length && m.sha256 == Some(pack.sha256));
+            Ok((!right).then(|| format!("{} in the {} is gone or is not what was stored", pack.key, vault.place())))
+        });
+        let wrong: Vec<Option<String>> = looks.buffer_unordered(LOOKS_IN_FLIGHT).try_collect().await?;
+        Ok(wrong.into_iter().flatten().next())
+    }
+}

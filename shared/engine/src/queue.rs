@@ -1,0 +1,37 @@
+//! The port on the queue of work for `backup`.
+
+use crate::catalog::Trigger;
+use crate::error::Result;
+use crate::id::SnapshotId;
+use serde::{Deserialize, Serialize};
+
+/// What starts `backup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackupOrder {
+    /// What asks.
+    pub trigger: Trigger,
+    /// A backup whose record is there already; a new one without.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backup_id: Option<SnapshotId>,
+    /// How often that backup had been handed over when this was sent. An order that comes again finds another number.
+    #[serde(default)]
+    pub hand_overs: u32,
+}
+
+impl BackupOrder {
+    /// For a new backup.
+    pub fn new(trigger: Trigger) -> Self {
+        Self { trigger, backup_id: None, hand_overs: 0 }
+    }
+}
+
+/// Where orders wait for an invocation.
+#[async_trait::async_trait]
+pub trait BackupQueue: Send + Sync {
+    /// Puts an order in. It may be delivered more than once.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied`, or `NotFound` when there is no such queue.
+    async fn send(&self, order: &BackupOrder) -> Result<()>;
+}

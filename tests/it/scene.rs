@@ -1,0 +1,143 @@
+//! A deployment in memory, its source included, and what must be true of it in the end.
+
+use engine::catalog::{Catalog, SnapshotRecord, Status, Trigger};
+use engine::clock::Clock;
+use engine::error::Result;
+use engine::inventory;
+use engine::keyring::Keyring;
+use engine::limits::LEASE_TTL_S;
+use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use engine::ops::replicate::Replicate;
+use engine::ops::restore::{Restore, Restored, Selection};
+use engine::queue::BackupOrder;
+use engine::vault::{Vault, list_all};
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::{MemorySource, MemoryTarget, World};
+
+/// The seed of every scene.
+pub(crate) const SEED: u64 = 7;
+
+/// A deployment whose source is in memory too.
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) source: MemorySource,
+    pub(crate) settings: BackupSettings,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let world = World::new(SEED).expect("a world");
+        let rows = |n: usize| (0..n).map(|i| format!("{i}\trow {i}")).collect::<Vec<_>>();
+        let tables = [("empty", 0), ("large", 95), ("small", 3)].map(|(name, n)| (name.to_owned(), rows(n)));
+        let source = MemorySource::new(tables, world.faults.clone());
+        let settings = BackupSettings {
+            source: "database".to_owned(),
+            sessions: 1,
+            compression_level: 1,
+            segment_blocks: 4,
+            incremental: true,
+            full_every_days: None,
+        };
+        Self { world, source, settings }
+    }
+
+    pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
+        Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
+    }
+
+    pub(crate) async fn back_up(&self) -> Result<BackupOutcome> {
+        self.run(BackupOrder::new(Trigger::Schedule), None).await
+    }
+
+    /// One invocation of the function, of some seconds if it is said.
+    pub(crate) async fn run(&self, order: BackupOrder, seconds: Option<i64>) -> Result<BackupOutcome> {
+        let backup = Backup {
+            vaults: self.world.ports(),
+            keyring: self.keyring(0),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            source: Arc::new(self.source.clone()),
+            clock: Arc::clone(&self.world.clock) as _,
+            entropy: Arc::clone(&self.world.entropy) as _,
+            settings: self.settings.clone(),
+            queue: Some(Arc::clone(&self.world.queue) as _),
+        };
+        let deadline = seconds.map(|s| self.world.clock.now().plus_s(s));
+        backup.run(BackupRequest { order, deadline }).await
+    }
+
+    pub(crate) fn replicate(&self) -> Replicate {
+        Replicate {
+            vaults: self.world.ports(),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock: Arc::clone(&self.world.clock) as _,
+        }
+    }
+
+    /// One event for each object of the primary vault. What fails comes again, later, by the reconciler.
+    pub(crate) async fn deliver_events(&self) {
+        let Ok(keys) = list_all(&*self.world.vaults[0], "v1/").await else { return };
+        for key in keys {
+            let _ = self.replicate().landed(key.parse().expect("a key of ours")).await;
+        }
+    }
+
+    pub(crate) async fn restore(&self, region: usize, selection: Selection, target: &MemoryTarget) -> Result<Restored> {
+        let restore = Restore {
+            vault: Arc::clone(&self.world.vaults[region]) as _,
+            keyring: self.keyring(region),
+            target: Arc::new(target.clone()),
+            sessions: 1,
+        };
+        restore.run(selection).await
+    }
+
+    pub(crate) async fn records(&self) -> Vec<SnapshotRecord> {
+        self.world.catalog.list(None, 100).await.expect("lists").records
+    }
+
+    /// No inventory, in any vault, names an object that is not there.
+    pub(crate) async fn require_whole_inventories(&self, what: &str) {
+        for vault in &self.world.vaults {
+            for id in inventory::list(&**vault).await.expect("lists") {
+                let (inventory, _) = inventory::read(&**vault, id).await.expect("reads");
+                for object in inventory.objects() {
+                    let found = vault.head(&object.key).await.expect("looks");
+                    let right = found.is_some_and(|m| m.sha256 == Some(object.sha256) && m.length == object.length);
+                    assert!(right, "{what}: {} in the {} is not there", object.key, vault.place());
+                }
+            }
+        }
+    }
+
+    /// Every record is settled; every one that is completed restores from each vault alone.
+    pub(crate) async fn require_right_end(&self, what: &str) {
+        self.require_whole_inventories(what).await;
+        let records = self.records().await;
+        assert!(records.iter().any(|r| r.status == Status::Completed), "{what}: no backup at all");
+        for record in records {
+            assert!(record.is_settled(), "{what}: {} is {:?} {:?}", record.id, record.status, record.phase);
+            if record.status == Status::Failed {
+                assert!(record.error.is_some(), "{what}: failed without a reason");
+                continue;
+            }
+            for region in 0..3 {
+                let target = MemoryTarget::new(self.world.faults.clone());
+                self.restore(region, Selection::Snapshot(record.id), &target)
+                    .await
+                    .unwrap_or_else(|e| panic!("{what}: {e}"));
+                let mut wanted = self.source.rows();
+                wanted.retain(|_, rows| !rows.is_empty());
+                assert_eq!(target.rows(), wanted, "{what}");
+            }
+        }
+    }
+
+    /// Whatever was interrupted: the schedule comes again, leases run out, the reconciler runs.
+    pub(crate) async fn recover(&self) {
+        self.world.faults.heal();
+        self.world.clock.advance(Duration::from_secs(LEASE_TTL_S as u64 * 2));
+        self.back_up().await.expect("the next backup works");
+        self.replicate().reconcile().await.expect("the reconciler works");
+    }
+}
