@@ -104,9 +104,10 @@ class Stack:
     def outputs(self):
         return json.loads(OUTPUTS.read_text())
 
-    def database(self, name):
-        """URL of a database on the PostgreSQL server of this stack."""
-        return urllib.parse.urlsplit(self.state["postgres"])._replace(path=f"/{name}").geturl()
+    def database(self, name, login=None):
+        """URL of a database on the PostgreSQL server of this stack, as its superuser or as somebody else."""
+        url = urllib.parse.urlsplit(self.state["postgres"])._replace(path=f"/{name}")
+        return (url._replace(netloc=f"{login}@{url.netloc.rpartition('@')[2]}") if login else url).geturl()
 
     def environment(self):
         """What makes any AWS client talk to this stack."""
@@ -172,6 +173,7 @@ class Stack:
         self.save()
         for name in (SOURCE, TARGET):
             self.sql("postgres", f'create database "{name}"')
+        self.create_backup_role()
 
     def sql(self, database, statement):
         """Runs one statement and returns what it prints, unaligned."""
@@ -180,6 +182,13 @@ class Stack:
         if done.returncode != 0:
             raise Failure(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def create_backup_role(self):
+        """The role that the backup reads with, by the script that a real database's owner runs."""
+        done = subprocess.run([PG_BIN / "psql", "-Xqv", "ON_ERROR_STOP=1", "-v", "password='reader'",
+                               "-f", ROOT / "infra" / "sql" / "backup_role.sql", self.database(SOURCE)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"infra/sql/backup_role.sql: {done.stderr.strip()}")
 
     def load_sample(self, mb, seed):
         """The command that fills the source; the caller runs it, to show how it goes."""
@@ -199,7 +208,7 @@ class Stack:
     def first_parameters(self, schedule, schedule_state):
         """The parameters that a developer's machine needs and a real account does not."""
         return {
-            "DatabaseUrl": self.database(SOURCE), "TargetDevelopmentUrl": self.database(TARGET),
+            "DatabaseUrl": self.database(SOURCE, "backup_reader:reader"), "TargetDevelopmentUrl": self.database(TARGET),
             "Schedule": schedule, "ScheduleState": schedule_state, "ApiAuthorization": "NONE",
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
         }
