@@ -22,25 +22,49 @@ pub(super) async fn complete(loading: &PgLoading, coordinator: &mut Wire, warnin
     after_rows(loading, coordinator, again).await?;
     require_everything(loading).await?;
     materialized_views(coordinator, &outline.materialized_views).await.context("fill the materialised views")?;
-    coordinator.query("analyze").await.context("gather statistics")?;
+    analyze(coordinator).await.context("gather statistics")
+}
+
+/// Gathers statistics of what was restored; of the server's own catalogs autovacuum does.
+async fn analyze(coordinator: &mut Wire) -> Result<()> {
+    let rows = coordinator
+        .query(
+            "select format('%I.%I', n.nspname, c.relname)
+            from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+            where c.relkind in ('r', 'p', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore')
+            order by c.oid",
+        )
+        .await?;
+    let names = rows.iter().map(|row| text(row, 0)).collect::<Result<Vec<_>>>()?;
+    for some in names.chunks(1_000) {
+        coordinator.query(&format!("analyze {}", some.join(", "))).await?;
+    }
     Ok(())
 }
 
 /// The first server that knows every setting that the clients say at their start.
 const CLIENT_SERVER_MIN: u32 = 170_000;
+/// In a smaller database the sessions take longer to begin than they save.
+const SEVERAL_SESSIONS_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// Indexes, constraints, triggers, policies: by `pg_restore` in several sessions, or by ourselves in one transaction where the
-/// server does not know the client's settings, or the order is not a simple one.
+/// database is small, the server does not know the client's settings, or the order is not a simple one.
 ///
 /// Three steps, because of partitions of partitions: an index attached to its parent in one session while another attaches
 /// that one to its own leaves the topmost invalid, since neither sees the other. So all are made first, then attached
 /// one after the other, then the rest follows.
 async fn after_rows(loading: &PgLoading, coordinator: &mut Wire, again: bool) -> Result<()> {
-    let rows = coordinator.query("select current_setting('server_version_num')").await?;
+    let rows =
+        coordinator.query("select current_setting('server_version_num'), pg_database_size(current_database())").await?;
     let row = rows.first().ok_or_else(|| Error::internal("the target did not tell its version"))?;
+    let (version, bytes): (u32, u64) = (parsed(row, 0)?, parsed(row, 1)?);
     let archive = loading.archive.path();
-    let list = loading.clients.read_archive(archive, &["--list", "--section=post-data"]).await?;
-    let steps = if parsed::<u32>(row, 0)? < CLIENT_SERVER_MIN { None } else { steps(&list) };
+    let several = version >= CLIENT_SERVER_MIN && (again || bytes >= SEVERAL_SESSIONS_BYTES_MIN);
+    let list = match several {
+        true => loading.clients.read_archive(archive, &["--list", "--section=post-data"]).await?,
+        false => String::new(),
+    };
+    let steps = if several { steps(&list) } else { None };
     let Some([make, attach, rest]) = steps else {
         // An interrupted one left nothing.
         return run_section(coordinator, &loading.clients, archive, "--section=post-data").await;
