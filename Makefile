@@ -65,6 +65,13 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+HISTORIES ?= 2000
+.PHONY: soak
+soak: tools ## thousands of random histories of a database, each step backed up and restored; HISTORIES=2000
+	@echo 'soak: $(HISTORIES) histories, about 6 s each on 2 cores'
+	@BACKUP_HISTORIES=$(HISTORIES) BACKUP_HISTORY_SEED=$${BACKUP_HISTORY_SEED:-$$((RANDOM * 100000))} \
+		$(CARGO_TEST) --test it histories:: -- --nocapture
+
 .PHONY: bench
 bench: tools build ## measure against pg_dump, restic and the raw cipher; writes target/bench/summary.json
 	@benches/peers

@@ -12,6 +12,8 @@ mod envelope;
 mod scene;
 mod faults;
 mod incremental;
+mod reuse;
+mod histories;
 mod golden;
 mod layout;
 mod backup;

@@ -189,7 +189,7 @@ impl Backup {
                         return Ok(true);
                     }
                 },
-                _ = stop.wait_for(|stop| *stop) => {
+                () = told_to_stop(&mut stop) => {
                     sessions.shutdown().await;
                     making.packing.flush().await?;
                     self.store_checkpoint(attempt, making, reading).await?;
@@ -283,6 +283,14 @@ impl Backup {
     async fn store(&self, key: ObjectKey, body: &Storable) -> Result<ObjectRef> {
         put_once(&**self.vaults.primary(), &key, body).await?;
         Ok(ObjectRef::of(key, body))
+    }
+}
+
+/// Comes back when the time is up.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        // Nobody is left who could say so.
+        std::future::pending::<()>().await;
     }
 }
 
