@@ -44,8 +44,8 @@ tools: ## install the pinned tools into .tools/
 build: tools ## build the functions' zips and the layer into target/lambda/
 	@echo 'build: the functions, as zips'
 	@cargo-lambda lambda build --release --workspace --locked --compiler cargo --disable-optimizations --output-format zip
-	@echo 'build: the layer with pg_dump and pg_restore'
-	@infra/layer/build --from $(TOOLS)/postgres/18/bin --out target/lambda/pg-client.zip
+	@echo 'build: the layer with pg_dump'
+	@infra/layer/build $(foreach major,15 17 18,--from $(major)=$(TOOLS)/clients/$(major)) --out target/lambda/pg-client.zip
 
 .PHONY: test
 test: tools build ## all tests, with their own set-up

@@ -41,7 +41,7 @@ impl Bench {
         let database = self.server.url(if verb == "backup" { SOURCE } else { TARGET });
         let result = outcome.clone();
         let command =
-            move || crate::product::command(verb, &database, &self.store.endpoint, &self.place.programs, &result);
+            move || crate::product::command(verb, &database, &self.store.endpoint, &self.place.clients, &result);
         Contender { name: format!("ours: {verb}"), prepare, command: Box::new(command), outcome: Some(outcome) }
     }
 

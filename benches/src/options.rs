@@ -11,6 +11,8 @@ pub(crate) struct Place {
     pub(crate) out: PathBuf,
     /// PostgreSQL's programs.
     pub(crate) programs: PathBuf,
+    /// `pg_dump`, in each version that the product carries.
+    pub(crate) clients: PathBuf,
 }
 
 /// What was asked for.
@@ -59,7 +61,8 @@ impl Options {
         }
         let other_mb = [(small > 0).then_some(small), large.then_some(4096)].into_iter().flatten().collect();
         let programs = root.join(".tools/postgres/18/bin");
-        let place = Place { out: root.join("target/bench"), root, programs };
+        let clients = root.join(".tools/clients");
+        let place = Place { out: root.join("target/bench"), root, programs, clients };
         Ok(Self { place, mb, other_mb, rounds, only })
     }
 

@@ -33,7 +33,7 @@ pub(crate) const CREDENTIAL: &str = "bench";
 
 const DATABASE: &str = "BENCH_DATABASE_URL";
 const ENDPOINT: &str = "BENCH_S3_ENDPOINT";
-const PROGRAMS: &str = "BENCH_PG_BIN";
+const CLIENTS: &str = "BENCH_PG_BIN";
 const RESULT: &str = "BENCH_RESULT";
 const KEY_SEED: u64 = 1;
 
@@ -56,9 +56,9 @@ impl Outcome {
 }
 
 /// The command that runs `backup` or `restore` in a process of its own.
-pub(crate) fn command(verb: &str, database: &str, endpoint: &str, programs: &Path, result: &Path) -> Result<Command> {
+pub(crate) fn command(verb: &str, database: &str, endpoint: &str, clients: &Path, result: &Path) -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg(verb).env(DATABASE, database).env(ENDPOINT, endpoint).env(PROGRAMS, programs).env(RESULT, result);
+    command.arg(verb).env(DATABASE, database).env(ENDPOINT, endpoint).env(CLIENTS, clients).env(RESULT, result);
     Ok(command)
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn back_up() -> Result<()> {
         vaults,
         keyring: keyring(&settings)?,
         catalog: Arc::new(MemoryCatalog::new(FaultScript::new())),
-        source: Arc::new(source(&env::var(DATABASE)?, &env::var(PROGRAMS)?)?),
+        source: Arc::new(source(&env::var(DATABASE)?, &env::var(CLIENTS)?)?),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         settings: BackupSettings {
@@ -93,7 +93,7 @@ pub(crate) async fn restore() -> Result<()> {
     let (settings, vaults) = deployment().await?;
     let target = TargetSettings {
         address: Address::parse(&env::var(DATABASE)?, None)?,
-        clients: PgClients::new(env::var(PROGRAMS)?),
+        clients: PgClients::new(env::var(CLIENTS)?),
         sessions: SESSIONS,
     };
     let restore = Restore {
@@ -107,9 +107,9 @@ pub(crate) async fn restore() -> Result<()> {
 }
 
 /// `copy` statements for exactly the tables and columns that a backup reads.
-pub(crate) async fn copy_statements(database: &str, programs: &Path) -> Result<Vec<String>> {
-    let programs = programs.to_str().ok_or("the folder of PostgreSQL's programs is not UTF-8")?;
-    let capture = source(database, programs)?.capture().await?;
+pub(crate) async fn copy_statements(database: &str, clients: &Path) -> Result<Vec<String>> {
+    let clients = clients.to_str().ok_or("the folder of the clients is not UTF-8")?;
+    let capture = source(database, clients)?.capture().await?;
     let statement = |table: &engine::source::Table| {
         let columns: Vec<String> = table.columns.iter().map(|c| engine::source::quote_identifier(c)).collect();
         let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
@@ -120,10 +120,10 @@ pub(crate) async fn copy_statements(database: &str, programs: &Path) -> Result<V
     Ok(statements)
 }
 
-fn source(database: &str, programs: &str) -> Result<PgSource> {
+fn source(database: &str, clients: &str) -> Result<PgSource> {
     Ok(PgSource::new(SourceSettings {
         address: Address::parse(database, None)?,
-        clients: PgClients::new(PathBuf::from(programs)),
+        clients: PgClients::new(PathBuf::from(clients)),
         sessions: SESSIONS,
         lock_timeout: Duration::from_secs(30),
         owner: "bench".to_owned(),

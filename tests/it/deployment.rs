@@ -1,6 +1,6 @@
 //! The operations over a real PostgreSQL and vaults in memory.
 
-use crate::postgres::{Postgres, programs};
+use crate::postgres::{Postgres, tools};
 use aws::machine::SystemClock;
 use engine::catalog::{SnapshotRecord, Trigger};
 use engine::error::{Error, ErrorKind, Result};
@@ -46,19 +46,23 @@ impl Deployment {
         Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
     }
 
-    pub(crate) fn backup(&self, url: &str) -> Backup {
-        let source = SourceSettings {
+    /// How a database is read.
+    pub(crate) fn source(&self, url: &str) -> SourceSettings {
+        SourceSettings {
             address: Address::parse(url, self.roots.clone()).expect("a URL"),
-            clients: Clients::new(programs()),
+            clients: Clients::new(tools().join("clients")),
             sessions: self.settings.sessions,
             lock_timeout: self.lock_timeout,
             owner: "tests".to_owned(),
-        };
+        }
+    }
+
+    pub(crate) fn backup(&self, url: &str) -> Backup {
         Backup {
             vaults: self.world.ports(),
             keyring: self.keyring(0),
             catalog: Arc::clone(&self.world.catalog) as _,
-            source: Arc::new(PgSource::new(source)),
+            source: Arc::new(PgSource::new(self.source(url))),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&self.world.entropy) as _,
             settings: self.settings.clone(),
@@ -68,8 +72,13 @@ impl Deployment {
 
     /// Makes a snapshot of a database, and gives its record.
     pub(crate) async fn back_up(&self, url: &str) -> Result<SnapshotRecord> {
+        self.run(self.backup(url)).await
+    }
+
+    /// Runs a backup to its end.
+    pub(crate) async fn run(&self, backup: Backup) -> Result<SnapshotRecord> {
         let request = BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None };
-        match self.backup(url).run(request).await? {
+        match backup.run(request).await? {
             BackupOutcome::Committed(record) => Ok(*record),
             other => panic!("not committed: {other:?}"),
         }
@@ -86,7 +95,7 @@ impl Deployment {
     pub(crate) fn restore(&self, region: usize, url: &str) -> Restore {
         let target = TargetSettings {
             address: Address::parse(url, self.roots.clone()).expect("a URL"),
-            clients: Clients::new(programs()),
+            clients: Clients::new(tools().join("clients")),
             sessions: 2,
         };
         Restore {

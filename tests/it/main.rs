@@ -19,5 +19,6 @@ mod layout;
 mod backup;
 mod replicate;
 mod restore;
+mod versions;
 mod round_trip;
 mod end_to_end;

@@ -10,10 +10,8 @@ mod rewinds;
 use crate::deployment::Deployment;
 use crate::postgres::Postgres;
 use doctored::{Condition, Doctored};
-use engine::catalog::{SnapshotRecord, Trigger};
-use engine::ops::backup::{BackupOutcome, BackupRequest};
+use engine::catalog::SnapshotRecord;
 use engine::ops::restore::Selection;
-use engine::queue::BackupOrder;
 
 const DATABASE: &str = "app";
 
@@ -52,11 +50,7 @@ impl History {
     async fn back_up_server(&self, server: &Postgres) -> SnapshotRecord {
         let mut backup = self.deployment.backup(&server.database(DATABASE));
         backup.source = self.doctored.source(backup.source);
-        let request = BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None };
-        match backup.run(request).await.expect("backs up") {
-            BackupOutcome::Committed(record) => *record,
-            other => panic!("not committed: {other:?}"),
-        }
+        self.deployment.run(backup).await.expect("backs up")
     }
 
     /// What is wrong with the newest backup, if anything is.

@@ -7,7 +7,7 @@ use crate::measure::Contender;
 pub(super) fn contender(bench: &Bench) -> Result<Contender<'_>> {
     let handle = tokio::runtime::Handle::current();
     let statements =
-        handle.block_on(crate::product::copy_statements(&bench.server.url(SOURCE), &bench.place.programs))?;
+        handle.block_on(crate::product::copy_statements(&bench.server.url(SOURCE), &bench.place.clients))?;
     let file = bench.place.out.join("copy.sql");
     std::fs::write(&file, statements.join("\n"))?;
     let command = move || {

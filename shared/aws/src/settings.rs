@@ -67,7 +67,7 @@ pub struct Settings {
     pub full_every_days: u32,
     /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
     pub queue: Option<String>,
-    /// `BACKUP_PG_BIN`: where `pg_dump` and `pg_restore` are.
+    /// `BACKUP_PG_BIN`: where `pg_dump` is.
     pub pg_bin: PathBuf,
     /// `BACKUP_TLS_ROOTS`: a PEM file of the authorities that a database's certificate may come from.
     pub tls_roots: Option<PathBuf>,

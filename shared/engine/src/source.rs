@@ -42,6 +42,8 @@ pub struct RunPrint {
 pub enum TableKind {
     /// A table, or a leaf partition.
     Table,
+    /// A table of an extension, which the extension itself fills in part: those rows that it marked as its owner's.
+    ExtensionTable,
     /// The pages of all large objects (`pg_catalog.pg_largeobject`).
     LargeObjectPages,
 }
@@ -61,6 +63,9 @@ pub struct Table {
     pub relfilenode: u32,
     /// The columns that are copied, in order: neither dropped nor generated.
     pub columns: Vec<String>,
+    /// SQL that is true of the rows that are copied; of all without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub condition: Option<String>,
     /// The SHA-256 of everything that decides how a row is written as text.
     pub definition: String,
     /// Blocks of its heap when it was described; 0 for a table without one.

@@ -9,7 +9,7 @@
 //! beginning, the copy sessions without waiting; if one cannot, all of it is given up and begun anew.
 
 use crate::address::Address;
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::describe::{self, some_of};
 use crate::session::{self, Pool, copy_out};
 use crate::wire::{Wire, parsed, text};
@@ -60,7 +60,8 @@ impl PgSource {
         let SourceSettings { address, clients, sessions, .. } = &self.settings;
         let mut coordinator = session::connect(address).await?;
         describe::require_version(&coordinator)?;
-        require_new_enough(clients, &coordinator).await?;
+        let said = describe::version_said(&coordinator);
+        let client = clients.for_server(describe::major_of(said), said).await?;
         let mut copiers = Vec::with_capacity(*sessions);
         for _ in 0..*sessions {
             copiers.push(session::connect(address).await.context("open a copy session")?);
@@ -82,7 +83,7 @@ impl PgSource {
                 None => e,
             });
         }
-        let schema = self.schema(&snapshot).await?;
+        let schema = self.schema(&client, &snapshot).await?;
         lock(&mut coordinator, &tables, "").await.map_err(moved)?;
         for copier in &mut copiers {
             copier.query("begin transaction isolation level repeatable read read only").await?;
@@ -103,17 +104,17 @@ impl PgSource {
     }
 
     /// The schema, as the transaction snapshot sees it. `pg_dump` holds locks of its own until it has ended.
-    async fn schema(&self, snapshot: &str) -> Result<Bytes> {
+    async fn schema(&self, client: &Client, snapshot: &str) -> Result<Bytes> {
         let arguments = [
             "--format=custom".to_owned(),
             "--schema-only".to_owned(),
-            "--compress=none".to_owned(),
+            "--compress=0".to_owned(),
             "--exclude-schema=backup_restore".to_owned(),
             "--exclude-schema=backup_lineage".to_owned(),
             format!("--lock-wait-timeout={}", self.settings.lock_timeout.as_millis()),
             format!("--snapshot={snapshot}"),
         ];
-        let dumped = self.settings.clients.dump(&self.settings.address, &arguments, SCHEMA_BYTES_MAX).await;
+        let dumped = client.dump(&self.settings.address, &arguments, SCHEMA_BYTES_MAX).await;
         dumped.context("read the schema")
     }
 }
@@ -135,22 +136,10 @@ impl Source for PgSource {
     }
 }
 
-/// `pg_dump` refuses a server that is newer than itself, in the middle: so it is asked before anything is begun.
-async fn require_new_enough(clients: &Clients, wire: &Wire) -> Result<()> {
-    let ours = clients.major_version().await?;
-    let said = wire.parameters.get("server_version").map_or("", String::as_str);
-    let theirs: u32 = said.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(u32::MAX);
-    if ours < theirs {
-        return Err(Error::unsupported(format!(
-            "the server is PostgreSQL {said} and pg_dump is of version {ours}; deploy a client layer of version {theirs} or newer"
-        )));
-    }
-    Ok(())
-}
-
 /// Locks the tables against everything but reading and writing rows, in the order of their ids.
 async fn lock(wire: &mut Wire, tables: &[Table], nowait: &str) -> Result<()> {
-    let names: Vec<String> = tables.iter().filter(|t| t.kind == TableKind::Table).map(Table::quoted).collect();
+    let names: Vec<String> =
+        tables.iter().filter(|t| t.kind != TableKind::LargeObjectPages).map(Table::quoted).collect();
     for some in names.chunks(LOCKS_AT_ONCE) {
         let only = some.iter().map(|name| format!("only {name}")).collect::<Vec<_>>().join(", ");
         wire.query(&format!("lock table {only} in access share mode{nowait}")).await?;
@@ -321,11 +310,18 @@ fn fingerprint_query(table: &Table, blocks: u32) -> String {
 /// The rows of a run as `copy` text. Used on sources, and on targets to read back.
 pub(crate) fn copy_query(table: &Table, run: Option<Run>) -> String {
     let columns = table.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
-    let mut select = format!("select {columns} from only {}", table.quoted());
+    let mut from = format!("from only {}", table.quoted());
     if let Some(Run { first_block, blocks }) = run {
         let end = blocks.map_or(END_BLOCK, |blocks| first_block.saturating_add(blocks));
         // Writing to a String cannot fail.
-        let _ = write!(select, " where ctid >= '({first_block},0)'::tid and ctid < '({end},0)'::tid");
+        let _ = write!(from, " where ctid >= '({first_block},0)'::tid and ctid < '({end},0)'::tid");
     }
-    format!("copy ({select}) to stdout")
+    match &table.condition {
+        None => format!("copy (select {columns} {from}) to stdout"),
+        // It says `where` itself, and may name any column, with the table's name before it.
+        Some(condition) => {
+            let name = quote_identifier(&table.name);
+            format!("copy (select {columns} from (select * {from}) as {name} {condition}) to stdout")
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `pg_dump` and `pg_restore`: found, checked, and run against a forwarded socket.
+//! `pg_dump`: found, checked, and run against a forwarded socket.
 
 use crate::address::Address;
 use crate::forward::{Forward, PORT};
@@ -15,57 +15,80 @@ pub(crate) const CLIENT: &str = "backup client";
 /// Of what a client says about its failure, so much is shown.
 const COMPLAINT_BYTES_MAX: usize = 2_000;
 
-/// Where the two programs are.
+/// Where the program is, in each version.
 #[derive(Clone, Debug)]
 pub struct Clients {
     folder: PathBuf,
 }
 
+/// The program of one version.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    program: PathBuf,
+}
+
 impl Clients {
-    /// In a folder, such as a Lambda layer's `/opt/bin`.
+    /// In a folder, such as a Lambda layer's `/opt/bin`, which holds `pg_dump-18` and so on.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The major version of both.
+    /// The client for a server: that of its own major version, or else the next newer one. What a newer client writes of an older
+    /// server is not always what that server reads; and an older client refuses a newer server.
     ///
     /// # Errors
-    /// `Invalid` when one of them is missing, does not start, or is of another version than the other.
-    pub async fn major_version(&self) -> Result<u32> {
-        let dump = self.version_of("pg_dump").await?;
-        let restore = self.version_of("pg_restore").await?;
-        if dump != restore {
-            return Err(Error::invalid(format!(
-                "pg_dump in {} is of version {dump} and pg_restore of version {restore}; install one version",
-                self.folder.display()
-            )));
-        }
-        Ok(dump)
+    /// `Invalid` when there is none at all or it does not start, `Unsupported` when all of them are older.
+    pub(crate) async fn for_server(&self, major: u32, version: &str) -> Result<Client> {
+        let place = self.folder.display();
+        let wrong =
+            |why: String| Error::invalid(format!("{place} {why}; BACKUP_PG_BIN must name the folder with pg_dump-18"));
+        let files =
+            std::fs::read_dir(&self.folder).map_err(|e| wrong(format!("cannot be read: {e}")).with_source(e))?;
+        let names = files.flatten().map(|f| f.file_name().to_string_lossy().into_owned());
+        let mut versions: Vec<u32> =
+            names.filter_map(|name| name.strip_prefix("pg_dump-").and_then(|v| v.parse().ok())).collect();
+        versions.sort_unstable();
+        let newest = versions.last().ok_or_else(|| wrong("holds no pg_dump".to_owned()))?;
+        let fitting = versions.iter().find(|v| **v >= major).ok_or_else(|| {
+            Error::unsupported(format!(
+                "the server is PostgreSQL {version} and the newest pg_dump is of version {newest}; deploy a client layer of \
+                 version {major} or newer"
+            ))
+        })?;
+        let client = Client { program: self.folder.join(format!("pg_dump-{fitting}")) };
+        client.require_version(*fitting).await?;
+        Ok(client)
     }
+}
 
-    async fn version_of(&self, program: &str) -> Result<u32> {
-        let path = self.folder.join(program);
+impl Client {
+    /// It starts, and is what its name says.
+    async fn require_version(&self, major: u32) -> Result<()> {
         let wrong = |why: String| {
             Error::invalid(format!(
-                "{} {why}; BACKUP_PG_BIN must name the folder with pg_dump and pg_restore",
-                path.display()
+                "{} {why}; BACKUP_PG_BIN must name the folder with pg_dump-18",
+                self.program.display()
             ))
         };
-        let output = Command::new(&path).arg("--version").stdin(Stdio::null()).output().await;
+        let output = Command::new(&self.program).arg("--version").stdin(Stdio::null()).output().await;
         let output = output.map_err(|e| wrong(format!("does not start: {e}")).with_source(e))?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         // `pg_dump (PostgreSQL) 18.6` or `… 18beta1 (Debian …)`.
         let version = said.split(") ").nth(1).map(|v| v.chars().take_while(char::is_ascii_digit).collect::<String>());
-        version.and_then(|v| v.parse().ok()).ok_or_else(|| {
-            let why = complaint(&output.stderr);
-            wrong(format!("does not tell its version: {}", if why.is_empty() { said.trim().to_owned() } else { why }))
-        })
+        if version.and_then(|v| v.parse::<u32>().ok()) == Some(major) {
+            return Ok(());
+        }
+        let why = complaint(&output.stderr);
+        Err(wrong(format!(
+            "does not say that it is of version {major}: {}",
+            if why.is_empty() { said.trim().to_owned() } else { why }
+        )))
     }
 
     /// Runs `pg_dump` and gives what it writes.
     pub(crate) async fn dump(&self, address: &Address, arguments: &[String], bytes_max: usize) -> Result<Bytes> {
         let run = Run::begin(address)?;
-        let mut command = run.command(&self.folder.join("pg_dump"), address);
+        let mut command = run.command(&self.program, address);
         let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().map_err(|e| unstarted("pg_dump", e))?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let read = async {
@@ -82,25 +105,6 @@ impl Clients {
         }
         ended("pg_dump", child.wait().await, &complaints)?;
         Ok(archive.into())
-    }
-
-    /// Runs `pg_restore` on an archive, into a database.
-    pub(crate) async fn restore(&self, address: &Address, archive: &Path, arguments: &[String]) -> Result<()> {
-        let run = Run::begin(address)?;
-        let mut command = run.command(&self.folder.join("pg_restore"), address);
-        command.arg("--dbname").arg(&address.database).args(arguments).arg(archive);
-        let mut child = command.stdout(Stdio::null()).spawn().map_err(|e| unstarted("pg_restore", e))?;
-        let complaints = read_complaints(child.stderr.take()).await;
-        ended("pg_restore", child.wait().await, &complaints)
-    }
-
-    /// What `pg_restore` makes of an archive without a database: a section's statements, or a list.
-    pub(crate) async fn read_archive(&self, archive: &Path, arguments: &[&str]) -> Result<String> {
-        let mut command = bare(&self.folder.join("pg_restore"));
-        command.args(arguments).args(["--file", "-"]).arg(archive);
-        let output = command.output().await.map_err(|e| unstarted("pg_restore", e))?;
-        ended("pg_restore", Ok(output.status), &output.stderr)?;
-        String::from_utf8(output.stdout).map_err(|e| Error::unsupported("the schema is not in UTF-8").with_source(e))
     }
 }
 
@@ -127,9 +131,7 @@ impl Run {
             .arg("--username")
             .arg(&address.user);
         command.arg("--no-password");
-        if program.ends_with("pg_dump") {
-            command.arg("--dbname").arg(&address.database);
-        }
+        command.arg("--dbname").arg(&address.database);
         command
     }
 }

@@ -18,15 +18,24 @@ const SEQUENCES_AT_ONCE: usize = 500;
 
 /// Refuses a server that is too old, from what it said at start-up.
 pub(crate) fn require_version(wire: &Wire) -> Result<()> {
-    let said = wire.parameters.get("server_version").map_or("", String::as_str);
-    let major: u32 = said.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0);
-    if major * 10_000 < SERVER_VERSION_MIN {
+    let said = version_said(wire);
+    if major_of(said) * 10_000 < SERVER_VERSION_MIN {
         return Err(Error::unsupported(format!(
             "the server is PostgreSQL {said}; {APPLICATION} needs {} or newer",
             SERVER_VERSION_MIN / 10_000
         )));
     }
     Ok(())
+}
+
+/// What the server said of its version at start-up, such as `18.6` or `19beta1`.
+pub(crate) fn version_said(wire: &Wire) -> &str {
+    wire.parameters.get("server_version").map_or("", String::as_str)
+}
+
+/// The major version of what a server said; 0 when it said nothing.
+pub(crate) fn major_of(said: &str) -> u32 {
+    said.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
 pub(crate) async fn server(wire: &mut Wire) -> Result<Server> {
@@ -92,15 +101,29 @@ pub(crate) async fn tables(wire: &mut Wire) -> Result<Vec<Table>> {
 
 fn table(row: &Row) -> Result<Table> {
     let (schema, access_method) = (text(row, 1)?, text(row, 5)?);
-    let pages = schema == "pg_catalog";
-    let unplaced = (access_method != "heap").then(|| format!("its access method is {access_method}, not heap"));
+    let marked = row.get(10).cloned().flatten();
+    // As its extension wrote it, with its `where`.
+    let condition = marked.clone().filter(|c| !c.trim().is_empty());
+    let unplaced = match access_method {
+        // Neither is a run's fingerprint that of the rows that are copied, nor are these unchanged when their own rows are.
+        _ if condition.is_some() => {
+            Some("its extension decides by a condition which of its rows are copied".to_owned())
+        }
+        "heap" => None,
+        other => Some(format!("its access method is {other}, not heap")),
+    };
     Ok(Table {
         schema: schema.to_owned(),
         name: text(row, 2)?.to_owned(),
-        kind: if pages { TableKind::LargeObjectPages } else { TableKind::Table },
+        kind: match &marked {
+            _ if schema == "pg_catalog" => TableKind::LargeObjectPages,
+            Some(_) => TableKind::ExtensionTable,
+            None => TableKind::Table,
+        },
         oid: parsed(row, 0)?,
         relfilenode: parsed(row, 8)?,
         columns: strings(row, 3)?,
+        condition,
         // The session's settings decide too.
         definition: Sha256::of(format!("{PINNED}\n{}", text(row, 4)?).as_bytes()).to_string(),
         blocks: 0,
@@ -167,8 +190,11 @@ async fn sequences(wire: &mut Wire) -> Result<Vec<Sequence>> {
             "select n.nspname, c.relname
             from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
             where c.relkind = 'S' and c.relpersistence <> 't' and n.nspname not in ('backup_restore', 'backup_lineage')
-                and not exists (
-                    select from pg_depend as p where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
+                and (
+                    exists (select from pg_extension as x where c.oid = any (x.extconfig))
+                    or not exists (
+                        select from pg_depend as p where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
+                    )
                 )
             order by 1, 2",
         )
@@ -243,8 +269,7 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
     };
     let mut warnings = Vec::new();
     for row in wire.query(include_str!("describe/schemas.sql")).await? {
-        let (schema, foreign, configuration) =
-            (text(&row, 0)?.to_owned(), parsed::<u64>(&row, 1)?, parsed::<u64>(&row, 2)?);
+        let (schema, foreign, unmarked) = (text(&row, 0)?.to_owned(), parsed::<u64>(&row, 1)?, strings(&row, 2)?);
         put(&schema, CoverageState::BackedUp, "");
         if foreign > 0 {
             warnings.push(Warning {
@@ -252,10 +277,13 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
                 message: format!("schema {schema} has {foreign} foreign tables: their definitions are backed up, their rows belong to another server"),
             });
         }
-        if configuration > 0 {
+        if !unmarked.is_empty() {
             warnings.push(Warning {
                 code: "extension_table".to_owned(),
-                message: format!("schema {schema} has {configuration} tables that belong to an extension: their rows are not backed up"),
+                message: format!(
+                    "schema {schema}: the rows of {} are not backed up, because their extension did not mark them as its owner's",
+                    some_of(&unmarked)
+                ),
             });
         }
     }

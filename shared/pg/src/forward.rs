@@ -1,7 +1,7 @@
-//! A local socket that leads to a server: `pg_dump` and `pg_restore` talk to it in the clear, and we carry what they say
-//! over our own verified TLS. So they need no TLS of their own, and there is one set of roots.
+//! A local socket that leads to a server: `pg_dump` talks to it in the clear, and we carry what it says
+//! over our own verified TLS. So it needs no TLS of its own, and there is one set of roots.
 //!
-//! We also authenticate for them: they never see the password, and need not know how the server asks for it (over TLS a
+//! We also authenticate for it: it never sees the password, and need not know how the server asks for it (over TLS a
 //! server offers a SCRAM with channel binding, which a client refuses on a socket without TLS).
 
 use crate::address::Address;

@@ -1,7 +1,7 @@
 //! PostgreSQL as a source and as a target. The only crate that speaks its protocol.
 //!
-//! Always holds: one TLS implementation and one set of roots, for our own sessions and for `pg_dump` and `pg_restore`,
-//! which talk to a local socket that is forwarded; every session is pinned to the same settings, so that a row has one
+//! Always holds: one TLS implementation and one set of roots, for our own sessions and for `pg_dump`, which talks
+//! to a local socket that is forwarded; every session is pinned to the same settings, so that a row has one
 //! text. No error holds a row, a password or a connection string.
 
 pub mod address;
@@ -11,6 +11,7 @@ mod wire;
 mod session;
 mod forward;
 mod clients;
+pub mod archive;
 mod describe;
 mod capture;
 mod load;

@@ -3,27 +3,33 @@
 //! What the restore must remember is kept in the target itself, in the schema `backup_restore`, made in the transaction
 //! that found the database empty and dropped at the end: which snapshot, how far, which segments. The rows of a batch of
 //! segments and the note that they are there are one transaction, so an interrupted restore that is begun again adds each
-//! row once.
+//! row once. The same holds for each object of the schema.
 //!
-//! Order: roles, structure (one transaction), rows, large objects, sequences, then indexes, constraints, triggers and
-//! policies, materialised views, statistics.
+//! Order: roles, structure, rows, large objects, sequences, keys and indexes, materialised views, statistics, foreign keys,
+//! triggers and policies, owners, privileges.
 
-mod after;
+mod plan;
+mod rights;
+mod make;
 mod before;
+mod after;
 
 use crate::address::Address;
+use crate::archive;
 use crate::capture::copy_query;
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::session::{self, Pool, copy_out};
-use crate::wire::{Wire, parsed};
+use crate::wire::{Wire, parsed, text};
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::{RowStream, Run, Table, TableKind, quote_identifier};
 use engine::target::{Batch, Loading, Outline, Target};
 use futures::{StreamExt, stream};
+use make::Making;
+use plan::Plan;
+use rights::Builder;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tempfile::NamedTempFile;
 use tokio::sync::Mutex;
 
 /// Blocks of a table that are read back at once.
@@ -34,7 +40,7 @@ const READ_BACK_BLOCKS: u32 = 4_096;
 pub struct TargetSettings {
     /// Where it is.
     pub address: Address,
-    /// `pg_restore`.
+    /// `pg_dump`, which reads the target's schema back.
     pub clients: Clients,
     /// Sessions that load at once.
     pub sessions: usize,
@@ -56,35 +62,50 @@ impl PgTarget {
 impl Target for PgTarget {
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>> {
         let TargetSettings { address, clients, sessions } = self.settings.clone();
-        let mut coordinator = session::connect(&address).await?;
-        before::require_server(&mut coordinator, &outline, &clients).await?;
-        let phase = before::take(&mut coordinator, &outline).await?;
-        let archive = before::write_temporary(&outline.schema)?;
-        let mut warnings = before::roles(&mut coordinator, &outline.roles).await?;
-        if phase == Phase::Begun {
-            before::structure(&mut coordinator, &clients, archive.path()).await?;
-        }
-        let rows = coordinator.query("select number from backup_restore.segment").await?;
-        let loaded = rows.iter().map(|row| parsed(row, 0)).collect::<Result<HashSet<u64>>>()?;
-        let mut loaders = Vec::with_capacity(sessions);
-        for _ in 0..sessions {
-            let mut loader = session::connect(&address).await.context("open a loading session")?;
-            // Rows and their note are one transaction: a crash loses both or none. The last commits wait for the disk.
-            loader.query("set synchronous_commit = off").await?;
-            loaders.push(loader);
-        }
+        let mut restorer = session::connect(&address).await?;
+        let client = before::require_server(&mut restorer, &outline, &clients).await?;
+        let plan = Plan::new(archive::contents(&outline.schema)?);
+        before::require_extensions(&mut restorer, plan.extensions()).await?;
+        let phase = before::take(&mut restorer, &outline).await?;
+        let mut warnings = before::roles(&mut restorer, &outline.roles).await?;
         warnings.sort_by(|a, b| a.message.cmp(&b.message));
-        Ok(Box::new(PgLoading {
+        restorer.query(make::MAKING).await?;
+        let rows = restorer.query("select spcname from pg_tablespace").await?;
+        let there = rows.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<HashSet<_>>>()?;
+        let tablespaces = there.intersection(&plan.tablespaces()).cloned().collect();
+        let builder = rights::builder(&mut restorer, &address, &tablespaces).await?;
+        let mut builders = Vec::with_capacity(sessions);
+        for _ in 0..sessions {
+            let mut wire = session::connect(&builder.address).await.context("open a session that builds")?;
+            wire.query(make::MAKING).await?;
+            builders.push(wire);
+        }
+        let made = make::made(&mut restorer).await?;
+        let rows = restorer.query("select number from backup_restore.segment").await?;
+        let loaded = rows.iter().map(|row| parsed(row, 0)).collect::<Result<HashSet<u64>>>()?;
+        let loading = PgLoading {
             address,
-            clients,
+            client,
             sessions,
             outline,
-            archive,
+            plan,
+            builder,
+            tablespaces,
+            phase,
+            made: made.into(),
             loaded,
             warnings,
-            coordinator: Mutex::new(coordinator),
-            pool: Pool::new(loaders),
-        }))
+            restorer: Mutex::new(restorer),
+            builders: Pool::new(builders),
+            readers: Mutex::new(None),
+        };
+        if phase == Phase::Begun {
+            loading.making().in_order(&loading.plan.before).await?;
+            let mut restorer = loading.restorer.lock().await;
+            rights::open_extension_tables(&mut restorer, &loading.builder).await?;
+            enter(&mut restorer, Phase::Loading).await?;
+        }
+        Ok(Box::new(loading))
     }
 }
 
@@ -97,6 +118,8 @@ enum Phase {
     Loading,
     /// All rows are there; the rest is being made.
     Completing,
+    /// All that the builder makes is there; everything is being given its owner, and the builder may do nothing more with it.
+    Giving,
 }
 
 impl Phase {
@@ -105,11 +128,12 @@ impl Phase {
             Self::Begun => "begun",
             Self::Loading => "loading",
             Self::Completing => "completing",
+            Self::Giving => "giving",
         }
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let phases = [Self::Begun, Self::Loading, Self::Completing];
+        let phases = [Self::Begun, Self::Loading, Self::Completing, Self::Giving];
         phases.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
             Error::unsupported(format!(
                 "an interrupted restore of another version is in the phase `{text}`; empty the database and begin again"
@@ -118,8 +142,8 @@ impl Phase {
     }
 }
 
-async fn enter(coordinator: &mut Wire, phase: Phase) -> Result<()> {
-    coordinator
+async fn enter(restorer: &mut Wire, phase: Phase) -> Result<()> {
+    restorer
         .query(&format!("update backup_restore.restore set phase = '{}'", phase.as_str()))
         .await
         .context("note the phase")?;
@@ -128,21 +152,40 @@ async fn enter(coordinator: &mut Wire, phase: Phase) -> Result<()> {
 
 struct PgLoading {
     address: Address,
-    clients: Clients,
+    client: Client,
     sessions: usize,
     outline: Outline,
-    archive: NamedTempFile,
+    plan: Plan,
+    builder: Builder,
+    tablespaces: HashSet<String>,
+    /// How far it was when it began or was taken up.
+    phase: Phase,
+    made: std::sync::Mutex<HashSet<u32>>,
     loaded: HashSet<u64>,
     warnings: Vec<Warning>,
     /// Holds the target's lock for as long as it lives.
-    coordinator: Mutex<Wire>,
-    pool: Arc<Pool>,
+    restorer: Mutex<Wire>,
+    builders: Arc<Pool>,
+    /// Once it is complete.
+    readers: Mutex<Option<Arc<Pool>>>,
+}
+
+impl PgLoading {
+    fn making(&self) -> Making<'_> {
+        Making {
+            restorer: &self.restorer,
+            builders: &self.builders,
+            separate: self.builder.role.is_some(),
+            tablespaces: &self.tablespaces,
+            done: &self.made,
+        }
+    }
 }
 
 /// Where the rows of a table go: those of large objects wait in a table of ours.
 fn destination(table: &Table) -> String {
     let name = match table.kind {
-        TableKind::Table => table.quoted(),
+        TableKind::Table | TableKind::ExtensionTable => table.quoted(),
         TableKind::LargeObjectPages => "backup_restore.large_object_page".to_owned(),
     };
     let columns = table.columns.iter().map(|c| quote_identifier(c)).collect::<Vec<_>>().join(", ");
@@ -160,7 +203,7 @@ impl Loading for PgLoading {
             return Ok(0);
         };
         let mut rows: RowStream = Box::pin(stream::iter([Ok(first)]).chain(rows));
-        let mut lent = self.pool.lend().await?;
+        let mut lent = self.builders.lend().await?;
         let wire = lent.wire()?;
         let options = begin(wire, batch).await?;
         let begun = wire.copy_in(&format!("copy {} from stdin{options}", destination(&batch.table))).await;
@@ -187,9 +230,17 @@ impl Loading for PgLoading {
     }
 
     async fn complete(&self) -> Result<Vec<Warning>> {
-        let mut coordinator = self.coordinator.lock().await;
         let mut warnings = self.warnings.clone();
-        after::complete(self, &mut coordinator, &mut warnings).await?;
+        after::complete(self, &mut warnings).await?;
+        // From here on everything has its owner, and the builder may read nothing any more.
+        for wire in self.builders.drain() {
+            wire.end().await;
+        }
+        let mut readers = Vec::with_capacity(self.sessions);
+        for _ in 0..self.sessions {
+            readers.push(session::connect(&self.address).await.context("open a session that reads back")?);
+        }
+        *self.readers.lock().await = Some(Pool::new(readers));
         Ok(warnings)
     }
 
@@ -199,7 +250,7 @@ impl Loading for PgLoading {
         }
         let name = crate::capture::literal(&table.quoted());
         let query = format!("select pg_relation_size({name}::regclass, 'main') / current_setting('block_size')::int");
-        let rows = self.coordinator.lock().await.query(&query).await?;
+        let rows = self.restorer.lock().await.query(&query).await?;
         let blocks: u32 =
             parsed(rows.first().ok_or_else(|| Error::internal("the target did not tell a table's size"))?, 0)?;
         let last = blocks.saturating_sub(1) / READ_BACK_BLOCKS * READ_BACK_BLOCKS;
@@ -210,17 +261,22 @@ impl Loading for PgLoading {
     }
 
     async fn read_back(&self, table: &Table, run: Option<Run>) -> Result<RowStream> {
-        let lent = self.pool.lend().await?;
+        let readers = self.readers.lock().await.clone();
+        let readers = readers.ok_or_else(|| Error::internal("a restore was read back before it was complete"))?;
+        let lent = readers.lend().await?;
         copy_out(lent, &copy_query(table, run)).await
     }
 
     async fn finish(&self) -> Result<()> {
-        for wire in self.pool.drain() {
-            wire.end().await;
+        if let Some(readers) = self.readers.lock().await.take() {
+            for wire in readers.drain() {
+                wire.end().await;
+            }
         }
-        let mut coordinator = self.coordinator.lock().await;
+        let mut restorer = self.restorer.lock().await;
+        rights::dismiss(&mut restorer, &self.builder).await?;
         // This commit waits for the disk, and with it everything that was written before it.
-        coordinator
+        restorer
             .query("set synchronous_commit = on; drop schema backup_restore cascade")
             .await
             .context("remove the restore's own schema")?;

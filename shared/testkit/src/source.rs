@@ -103,6 +103,7 @@ impl Database {
             oid: 16_384 + number as u32,
             relfilenode: 16_384 + number as u32,
             columns: vec!["row".to_owned()],
+            condition: None,
             definition: String::new(),
             blocks: rows.len().div_ceil(BLOCK_ROWS) as u32,
             bytes_on_disk: rows.iter().map(|(_, row)| row.len() as u64).sum(),

@@ -65,9 +65,9 @@ async fn recovered(hidden: &[Condition], signal: &str, settings: &str, promote: 
     let copy = server.copy_files();
     server.start_again();
     write(server, "in both");
-    history.sql("select pg_create_restore_point('here'); select pg_switch_wal()");
-    server.wait_until(DATABASE, "select last_archived_wal is not null from pg_stat_archiver");
-    let archived = server.sql(DATABASE, "select last_archived_wal from pg_stat_archiver");
+    history.sql("select pg_create_restore_point('here')");
+    let archived = history.sql("select pg_walfile_name(pg_switch_wal())");
+    server.wait_until(DATABASE, &format!("select last_archived_wal >= '{archived}' from pg_stat_archiver"));
     write(server, "before the recovery");
     history.back_up().await;
 

@@ -60,6 +60,7 @@ fn case() -> Case {
         oid: 16_384,
         relfilenode: 16_385,
         columns: vec!["a".to_owned()],
+        condition: None,
         definition: "d".to_owned(),
         blocks: 8,
         bytes_on_disk: 65_536,

@@ -1,6 +1,6 @@
 -- Nothing here waits for a lock; sizes are asked for once the tables are locked.
--- Every table that holds rows of its own: ordinary tables and leaf partitions, and the pages of large objects if there are
--- any. The definition covers whatever decides how a row is written as text: its columns, and all that their types are made of.
+-- Every table that holds rows of its own: ordinary tables and leaf partitions, what extensions marked as their owner's
+-- (pg_extension_config_dump), and the pages of large objects if there are any. The definition covers whatever decides how a row is written as text: its columns, and all that their types are made of.
 with recursive part as (
     -- A type, and each type that its text is made of.
     select distinct a.atttypid as root, a.atttypid as type
@@ -65,19 +65,24 @@ select
     (
         select min(type.unsteady)
         from pg_attribute as a join type on type.root = a.atttypid where a.attrelid = c.oid and a.attnum > 0
-    )
+    ),
+    marked.condition
 from pg_class as c
 join pg_namespace as n on n.oid = c.relnamespace
 left join pg_am as m on m.oid = c.relam
+left join lateral (
+    select x.extcondition[array_position(x.extconfig, c.oid)] as condition
+    from pg_extension as x where c.oid = any (x.extconfig)
+) as marked on true
 where
     case
         when c.oid = 'pg_catalog.pg_largeobject'::regclass then exists (select from pg_largeobject_metadata)
         else c.relkind = 'r' and c.relpersistence <> 't'
             and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore', 'backup_lineage')
             and n.nspname not like 'pg\_temp\_%' and n.nspname not like 'pg\_toast\_temp\_%'
-            and not exists (
+            and (marked.condition is not null or not exists (
                 select from pg_depend as p
                 where p.classid = 'pg_class'::regclass and p.objid = c.oid and p.deptype = 'e'
-            )
+            ))
     end
 order by c.oid

@@ -1,0 +1,255 @@
+//! Makes the objects of an archive, one transaction each, in which it is also noted that the object is there: an interrupted
+//! restore that is begun again makes each of them once.
+
+use super::plan::{Maker, maker};
+use crate::archive::Entry;
+use crate::session::Pool;
+use crate::wire::{Wire, parsed};
+use engine::catalog::Warning;
+use engine::error::{Error, ErrorKind, Result, ResultExt};
+use engine::source::quote_identifier;
+use futures::future::try_join_all;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+/// How a restore's sessions are seen in `pg_stat_activity`.
+pub(super) const RESTORING: &str = "backup restore";
+/// What our sessions say before they make anything, beside [`crate::session::PINNED`]; as `pg_restore` does.
+pub(super) const MAKING: &str = "
+    set application_name = 'backup restore';
+    set check_function_bodies = off;
+    set default_tablespace = '';
+    set default_table_access_method = 'heap';
+    set synchronous_commit = off";
+/// Two that make objects of related tables may each wait for the other; the server then ends one, which tries again.
+const TRIES: u32 = 10;
+const TRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who makes, and what was made.
+pub(super) struct Making<'a> {
+    /// The session of the role that restores.
+    pub(super) restorer: &'a AsyncMutex<Wire>,
+    /// The builder's sessions.
+    pub(super) builders: &'a Arc<Pool>,
+    /// Whether the builder is a role of its own.
+    pub(super) separate: bool,
+    /// The backup's tablespaces, as far as the target has them.
+    pub(super) tablespaces: &'a HashSet<String>,
+    /// The entries that are there.
+    pub(super) done: &'a Mutex<HashSet<u32>>,
+}
+
+/// The entries that an interrupted restore made.
+pub(super) async fn made(restorer: &mut Wire) -> Result<HashSet<u32>> {
+    let rows = restorer.query("select id from backup_restore.entry").await.context("read what is made already")?;
+    rows.iter().map(|row| parsed(row, 0)).collect()
+}
+
+impl Making<'_> {
+    /// One after the other.
+    pub(super) async fn in_order(&self, entries: &[Entry]) -> Result<()> {
+        for entry in entries {
+            self.make(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// In several sessions, each once all that it depends on is there.
+    pub(super) async fn in_sessions(&self, entries: &[Entry], sessions: usize) -> Result<()> {
+        let queue = Queue::new(entries);
+        let work = async || {
+            while let Some(entry) = queue.next().await {
+                let made = self.make(entry).await;
+                queue.ended(entry);
+                made?;
+            }
+            Ok(())
+        };
+        try_join_all((0..sessions.max(1)).map(|_| work())).await.map(|_: Vec<()>| ())
+    }
+
+    /// As far as the role that restores may; gives what was refused.
+    pub(super) async fn as_far_as_may_be(&self, entries: &[Entry]) -> Result<Vec<Warning>> {
+        let mut warnings = Vec::new();
+        for entry in entries {
+            match self.make(entry).await {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
+                Err(e) => warnings.push(Warning { code: "left_out".to_owned(), message: e.to_string() }),
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// Whether an entry is there.
+    pub(super) fn is_made(&self, entry: &Entry) -> bool {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.id)
+    }
+
+    async fn make(&self, entry: &Entry) -> Result<()> {
+        if self.is_made(entry) {
+            return Ok(());
+        }
+        let script = self.script(entry);
+        let by = maker(&entry.kind);
+        let mut made = match by {
+            Maker::Restorer => run(&mut *self.restorer.lock().await, &script).await,
+            Maker::Builder | Maker::Either => run(self.builders.lend().await?.wire()?, &script).await,
+        };
+        // Not every refusal of what only a superuser may define calls itself one.
+        if by == Maker::Either && self.separate && made.as_ref().is_err_and(|e| e.kind() != ErrorKind::Unavailable) {
+            made = run(&mut *self.restorer.lock().await, &script).await;
+        }
+        made.context(format!("make {}", entry.title()))?;
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id);
+        Ok(())
+    }
+
+    fn script(&self, entry: &Entry) -> String {
+        let mut settings = String::new();
+        if self.tablespaces.contains(&entry.tablespace) {
+            settings.push_str(&format!("set local default_tablespace = {};\n", quote_identifier(&entry.tablespace)));
+        }
+        let mut access_method = String::new();
+        if !entry.access_method.is_empty() {
+            let name = quote_identifier(&entry.access_method);
+            match (entry.relation_kind, entry.drop.trim().strip_prefix("DROP ").and_then(|d| d.strip_suffix(';'))) {
+                // A partitioned table has no rows to store; its access method is that of partitions to come.
+                (Some('p'), Some(table)) => access_method = format!("alter {table} set access method {name};\n"),
+                _ => settings.push_str(&format!("set local default_table_access_method = {name};\n")),
+            }
+        }
+        format!(
+            "begin;\n{settings}{}\n;{access_method}insert into backup_restore.entry (id) values ({}); commit",
+            entry.make, entry.id
+        )
+    }
+}
+
+async fn run(wire: &mut Wire, script: &str) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let Err(e) = wire.query(script).await else { return Ok(()) };
+        if !wire.in_step {
+            return Err(e);
+        }
+        wire.query("rollback").await?;
+        if e.kind() != ErrorKind::Unavailable || tries == TRIES {
+            return Err(e);
+        }
+        tokio::time::sleep(TRY_PAUSE * tries).await;
+    }
+}
+
+/// Entries that wait for what they depend on, and for the tables that they change.
+struct Queue<'a> {
+    /// The tables of each entry, which nobody else may change meanwhile.
+    tables: HashMap<u32, HashSet<u32>>,
+    state: Mutex<QueueState<'a>>,
+    moved: Notify,
+}
+
+struct QueueState<'a> {
+    waiting: Vec<&'a Entry>,
+    /// What is not there yet: waiting or being made.
+    missing: HashSet<u32>,
+    /// Tables that are changed at the moment, and by how many: several indexes of one table may be made at once.
+    busy: HashMap<u32, (usize, bool)>,
+    running: usize,
+}
+
+/// Builds beside others on the same table.
+fn shares_tables(entry: &Entry) -> bool {
+    entry.kind == "INDEX"
+}
+
+impl<'a> Queue<'a> {
+    fn new(entries: &'a [Entry]) -> Self {
+        let by_id: HashMap<u32, &Entry> = entries.iter().map(|e| (e.id, e)).collect();
+        // Whatever it names: a table, a key of a table, a function. Those that are no tables do no harm.
+        let tables = |entry: &Entry| -> HashSet<u32> {
+            let direct = entry.depends_on.iter().copied();
+            let through =
+                entry.depends_on.iter().filter_map(|id| by_id.get(id)).flat_map(|e| e.depends_on.iter().copied());
+            direct.chain(through).collect()
+        };
+        Self {
+            tables: entries.iter().map(|e| (e.id, tables(e))).collect(),
+            state: Mutex::new(QueueState {
+                waiting: entries.iter().collect(),
+                missing: entries.iter().map(|e| e.id).collect(),
+                busy: HashMap::new(),
+                running: 0,
+            }),
+            moved: Notify::new(),
+        }
+    }
+
+    /// The next that may be made; `None` when there is none left.
+    async fn next(&self) -> Option<&'a Entry> {
+        loop {
+            // Asked for before looking, so that nothing that moves meanwhile is missed.
+            let moved = self.moved.notified();
+            {
+                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if state.waiting.is_empty() {
+                    return None;
+                }
+                let free = |e: &&Entry| {
+                    let tables = &self.tables[&e.id];
+                    e.depends_on.iter().all(|d| !state.missing.contains(d))
+                        && tables
+                            .iter()
+                            .all(|t| state.busy.get(t).is_none_or(|(_, shared)| *shared && shares_tables(e)))
+                };
+                let place = match state.waiting.iter().position(free) {
+                    // Whatever circle there is, the archive's order is right.
+                    None if state.running == 0 => Some(0),
+                    place => place,
+                };
+                if let Some(place) = place {
+                    let entry = state.waiting.remove(place);
+                    for table in &self.tables[&entry.id] {
+                        state.busy.entry(*table).or_insert((0, shares_tables(entry))).0 += 1;
+                    }
+                    state.running += 1;
+                    return Some(entry);
+                }
+            }
+            moved.await;
+        }
+    }
+
+    fn ended(&self, entry: &Entry) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for table in &self.tables[&entry.id] {
+            if let Some((count, _)) = state.busy.get_mut(table) {
+                *count -= 1;
+                if *count == 0 {
+                    state.busy.remove(table);
+                }
+            }
+        }
+        state.missing.remove(&entry.id);
+        state.running -= 1;
+        drop(state);
+        self.moved.notify_waiters();
+    }
+}
+
+/// Requires that nothing of an archive is missing in another.
+pub(super) fn require_all<'a>(wanted: impl Iterator<Item = &'a Entry>, made: &[Entry]) -> Result<()> {
+    let made: HashSet<String> = made.iter().map(Entry::title).collect();
+    let missing: Vec<String> = wanted.map(Entry::title).filter(|title| !made.contains(title)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the target lacks {} of the backup's objects: {}",
+        missing.len(),
+        crate::describe::some_of(&missing)
+    )))
+}
