@@ -4,11 +4,14 @@ use crate::postgres::{Postgres, tools};
 use aws::machine::SystemClock;
 use engine::catalog::{SnapshotRecord, Trigger};
 use engine::error::{Error, ErrorKind, Result};
+use engine::inventory;
 use engine::keyring::Keyring;
+use engine::manifest::Manifest;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
 use engine::queue::BackupOrder;
+use engine::vault::Vault;
 use pg::{Address, Clients, PgSource, PgTarget, SourceSettings, TargetSettings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,6 +85,14 @@ impl Deployment {
             BackupOutcome::Committed(record) => Ok(*record),
             other => panic!("not committed: {other:?}"),
         }
+    }
+
+    /// What a backup of the primary vault lists.
+    pub(crate) async fn manifest(&self, record: &SnapshotRecord) -> Manifest {
+        let vault = &self.world.vaults[0];
+        let (inventory, _) = inventory::read(&**vault, record.id).await.expect("reads the inventory");
+        let sealed = vault.get(&inventory.manifest.key).await.expect("reads the manifest");
+        Manifest::open(&self.keyring(0), inventory.attempt, &sealed).await.expect("opens the manifest")
     }
 
     pub(crate) fn replicate(&self) -> Replicate {

@@ -20,5 +20,7 @@ mod backup;
 mod replicate;
 mod restore;
 mod versions;
+mod project;
+mod scope;
 mod round_trip;
 mod end_to_end;

@@ -7,7 +7,8 @@ use engine::clock::{Clock, Timestamp};
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
 use engine::keyring::Keyring;
-use engine::ops::restore::{Restore, Restored, Selection};
+use engine::ops::restore::{Restore, RestoreRequest, Restored, Selection};
+use engine::scope::Scope;
 use lambda_runtime::LambdaEvent;
 use pg::{Address, Clients as PgClients, PgTarget, TargetSettings};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,9 @@ pub(crate) struct Event {
     restore_point: Option<Timestamp>,
     #[serde(default)]
     region: Option<String>,
+    /// What of the backup; everything without it.
+    #[serde(default)]
+    only: Option<Scope>,
 }
 
 /// What came of it.
@@ -83,7 +87,7 @@ impl Function {
             target: Arc::new(target),
             sessions: self.settings.sessions,
         };
-        restore.run(selection).await
+        restore.run(RestoreRequest { selection, scope: event.only.clone() }).await
     }
 }
 

@@ -23,6 +23,7 @@ pub mod queue;
 pub mod vault;
 pub mod digest;
 pub mod source;
+pub mod scope;
 pub mod target;
 // What a snapshot is.
 pub mod segment;

@@ -6,6 +6,7 @@
 use crate::catalog::Warning;
 use crate::error::Result;
 use crate::id::SnapshotId;
+use crate::scope::Scope;
 use crate::source::{LargeObject, MaterializedView, Role, RowStream, Run, Sequence, Server, Table};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -27,6 +28,10 @@ pub struct Outline {
     pub sequences: Vec<Sequence>,
     /// The materialised views to fill.
     pub materialized_views: Vec<MaterializedView>,
+    /// The tables whose rows the snapshot has.
+    pub tables: Vec<Table>,
+    /// What of it is wanted; everything without one.
+    pub scope: Option<Scope>,
 }
 
 /// Segments of one table whose rows are added together.
@@ -53,6 +58,9 @@ pub trait Target: Send + Sync {
 /// A restore that has begun.
 #[async_trait::async_trait]
 pub trait Loading: Send + Sync {
+    /// Whether the target takes the rows of a table: it is in the scope, and not one that the target keeps by itself.
+    fn takes(&self, table: &Table) -> bool;
+
     /// The segments that are there already, by their number in the manifest.
     fn loaded(&self) -> &HashSet<u64>;
 

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
+/// Makes the role that a backup needs.
+const ROLE_SCRIPT: &str = "infra/sql/backup_role.sql";
 /// Locks are asked for in statements of so many tables.
 const LOCKS_AT_ONCE: usize = 500;
 /// When a table was rewritten between the snapshot and the lock, a new snapshot is taken, so often.
@@ -129,6 +131,9 @@ impl Source for PgSource {
                 Ok(capture) => return Ok(Box::new(capture)),
                 Err(e) if e.kind() == ErrorKind::Conflict && tries < SNAPSHOT_TRIES => {
                     tracing::info!(tries, reason = %e, "taking another transaction snapshot");
+                }
+                Err(e) if e.kind() == ErrorKind::Denied && !e.to_string().contains(ROLE_SCRIPT) => {
+                    return Err(Error::denied(format!("{e}; grant the role what {ROLE_SCRIPT} grants")));
                 }
                 Err(e) => return Err(e),
             }

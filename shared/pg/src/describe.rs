@@ -1,5 +1,6 @@
 //! Reads the catalogs: what there is, as the transaction snapshot sees it.
 
+use crate::project;
 use crate::session::{APPLICATION, PINNED};
 use crate::wire::{Row, Wire, parsed, text};
 use engine::catalog::Warning;
@@ -268,9 +269,10 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
         description.coverage.push(Coverage { part: part.to_owned(), state, detail: detail.to_owned() });
     };
     let mut warnings = Vec::new();
+    let is_supabase = project::is_project(wire).await?;
     for row in wire.query(include_str!("describe/schemas.sql")).await? {
         let (schema, foreign, unmarked) = (text(&row, 0)?.to_owned(), parsed::<u64>(&row, 1)?, strings(&row, 2)?);
-        put(&schema, CoverageState::BackedUp, "");
+        put(&schema, CoverageState::BackedUp, if is_supabase { project::detail(&schema) } else { "" });
         if foreign > 0 {
             warnings.push(Warning {
                 code: "foreign_table".to_owned(),
@@ -292,6 +294,11 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
     let objects =
         if description.large_objects.is_empty() { CoverageState::NotApplicable } else { CoverageState::BackedUp };
     put("large objects", objects, "");
+    if is_supabase {
+        for (part, state, detail) in project::parts(wire).await? {
+            put(part, state, &detail);
+        }
+    }
     description.warnings = warnings;
     Ok(())
 }

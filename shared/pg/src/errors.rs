@@ -68,7 +68,6 @@ fn advice(sqlstate: &str) -> &'static str {
         "28P01" => "; correct the password in the database URL or secret",
         "28000" => "; the server's pg_hba.conf does not let this role in from here, or not without TLS",
         "3D000" => "; correct the database name in the database URL",
-        "42501" => "; grant the role what infra/sql/backup_role.sql grants",
         "53300" => "; the server has no free connection: lower BACKUP_SESSIONS or raise its limit",
         "55P03" => "; another session holds a lock on a table: end it, or run the backup when it has ended",
         _ => "",

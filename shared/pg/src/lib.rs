@@ -12,6 +12,7 @@ mod session;
 mod forward;
 mod clients;
 pub mod archive;
+mod project;
 mod describe;
 mod capture;
 mod load;

@@ -8,6 +8,8 @@
 //! Order: roles, structure, rows, large objects, sequences, keys and indexes, materialised views, statistics, foreign keys,
 //! triggers and policies, owners, privileges.
 
+mod choice;
+mod project;
 mod plan;
 mod rights;
 mod make;
@@ -20,6 +22,7 @@ use crate::capture::copy_query;
 use crate::clients::{Client, Clients};
 use crate::session::{self, Pool, copy_out};
 use crate::wire::{Wire, parsed, text};
+use choice::Choice;
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::{RowStream, Run, Table, TableKind, quote_identifier};
@@ -27,8 +30,9 @@ use engine::target::{Batch, Loading, Outline, Target};
 use futures::{StreamExt, stream};
 use make::Making;
 use plan::Plan;
+use project::Managed;
 use rights::Builder;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -64,11 +68,25 @@ impl Target for PgTarget {
         let TargetSettings { address, clients, sessions } = self.settings.clone();
         let mut restorer = session::connect(&address).await?;
         let client = before::require_server(&mut restorer, &outline, &clients).await?;
-        let plan = Plan::new(archive::contents(&outline.schema)?);
+        let mut choice = Choice::new(archive::contents(&outline.schema)?, outline.scope.as_ref(), &outline.tables)?;
+        let found = before::lock(&mut restorer, &outline).await?;
+        let managed = match found.is_project {
+            true => project::Project::read(&mut restorer).await?.narrow(&mut choice, &outline.tables)?,
+            false => Managed::default(),
+        };
+        let plan = Plan::new(std::mem::take(&mut choice.entries), &managed.entries);
         before::require_extensions(&mut restorer, plan.extensions()).await?;
-        let phase = before::take(&mut restorer, &outline).await?;
+        let phase = match found.phase {
+            Some(phase) => phase,
+            None => {
+                before::require_empty(&mut restorer, found.is_project).await?;
+                project::require_empty(&mut restorer, &managed).await?;
+                before::take(&mut restorer, &outline, found.is_project).await?
+            }
+        };
         let mut warnings = before::roles(&mut restorer, &outline.roles).await?;
         warnings.sort_by(|a, b| a.message.cmp(&b.message));
+        warnings.append(&mut choice.warnings);
         restorer.query(make::MAKING).await?;
         let rows = restorer.query("select spcname from pg_tablespace").await?;
         let there = rows.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<HashSet<_>>>()?;
@@ -88,11 +106,15 @@ impl Target for PgTarget {
             client,
             sessions,
             outline,
+            choice,
+            managed,
+            is_project: found.is_project,
             plan,
             builder,
             tablespaces,
             phase,
             made: made.into(),
+            left: std::sync::Mutex::default(),
             loaded,
             warnings,
             restorer: Mutex::new(restorer),
@@ -104,6 +126,8 @@ impl Target for PgTarget {
             let mut restorer = loading.restorer.lock().await;
             rights::open_extension_tables(&mut restorer, &loading.builder).await?;
             enter(&mut restorer, Phase::Loading).await?;
+        } else {
+            loading.making().find_left_out(&loading.plan.before);
         }
         Ok(Box::new(loading))
     }
@@ -155,12 +179,16 @@ struct PgLoading {
     client: Client,
     sessions: usize,
     outline: Outline,
+    choice: Choice,
+    managed: Managed,
+    is_project: bool,
     plan: Plan,
     builder: Builder,
     tablespaces: HashSet<String>,
     /// How far it was when it began or was taken up.
     phase: Phase,
     made: std::sync::Mutex<HashSet<u32>>,
+    left: std::sync::Mutex<BTreeMap<u32, String>>,
     loaded: HashSet<u64>,
     warnings: Vec<Warning>,
     /// Holds the target's lock for as long as it lives.
@@ -170,7 +198,17 @@ struct PgLoading {
     readers: Mutex<Option<Arc<Pool>>>,
 }
 
+/// The pages that came, as they are in the large objects now. Only a superuser may read those page by page.
+const PAGES_READ_BACK: &str = "copy (
+    select p.loid, p.pageno, lo_get(p.loid, p.pageno::bigint * (current_setting('block_size')::int / 4), length(p.data))
+    from backup_restore.large_object_page as p
+) to stdout";
+
 impl PgLoading {
+    fn reads_by_page(&self, table: &Table) -> bool {
+        table.kind == TableKind::LargeObjectPages && self.builder.role.is_none()
+    }
+
     fn making(&self) -> Making<'_> {
         Making {
             restorer: &self.restorer,
@@ -178,6 +216,7 @@ impl PgLoading {
             separate: self.builder.role.is_some(),
             tablespaces: &self.tablespaces,
             done: &self.made,
+            left: &self.left,
         }
     }
 }
@@ -194,6 +233,10 @@ fn destination(table: &Table) -> String {
 
 #[async_trait::async_trait]
 impl Loading for PgLoading {
+    fn takes(&self, table: &Table) -> bool {
+        self.choice.takes(table) && !self.managed.keeps(table)
+    }
+
     fn loaded(&self) -> &HashSet<u64> {
         &self.loaded
     }
@@ -205,7 +248,7 @@ impl Loading for PgLoading {
         let mut rows: RowStream = Box::pin(stream::iter([Ok(first)]).chain(rows));
         let mut lent = self.builders.lend().await?;
         let wire = lent.wire()?;
-        let options = begin(wire, batch).await?;
+        let options = begin(wire, batch, self.managed.loads(&batch.table)).await?;
         let begun = wire.copy_in(&format!("copy {} from stdin{options}", destination(&batch.table))).await;
         let copied = match begun {
             Ok(()) => feed(wire, &mut rows).await,
@@ -245,7 +288,7 @@ impl Loading for PgLoading {
     }
 
     async fn runs(&self, table: &Table) -> Result<Vec<Option<Run>>> {
-        if table.unplaced.is_some() {
+        if table.unplaced.is_some() || self.reads_by_page(table) {
             return Ok(vec![None]);
         }
         let name = crate::capture::literal(&table.quoted());
@@ -264,7 +307,8 @@ impl Loading for PgLoading {
         let readers = self.readers.lock().await.clone();
         let readers = readers.ok_or_else(|| Error::internal("a restore was read back before it was complete"))?;
         let lent = readers.lend().await?;
-        copy_out(lent, &copy_query(table, run)).await
+        let query = if self.reads_by_page(table) { PAGES_READ_BACK.to_owned() } else { copy_query(table, run) };
+        copy_out(lent, &query).await
     }
 
     async fn finish(&self) -> Result<()> {
@@ -286,8 +330,17 @@ impl Loading for PgLoading {
 
 /// Begins the transaction of a batch. Gives what `copy` may be told: rows of a table that was emptied in the same transaction
 /// are frozen at once, so that neither an index nor the proof has to write every page again.
-async fn begin(wire: &mut Wire, batch: &Batch) -> Result<&'static str> {
+async fn begin(wire: &mut Wire, batch: &Batch, is_managed: bool) -> Result<&'static str> {
     wire.query("begin").await?;
+    if is_managed {
+        // Its triggers and foreign keys are there before its rows.
+        let replica = wire.query("set local session_replication_role = replica").await;
+        if let Err(e) = replica {
+            wire.query("rollback").await?;
+            return Err(e.context("hold back the triggers of the project's own tables"));
+        }
+        return Ok("");
+    }
     if !batch.whole || batch.table.kind != TableKind::Table {
         return Ok("");
     }

@@ -70,6 +70,10 @@ struct MemoryLoading {
 
 #[async_trait::async_trait]
 impl Loading for MemoryLoading {
+    fn takes(&self, _table: &Table) -> bool {
+        true
+    }
+
     fn loaded(&self) -> &HashSet<u64> {
         &self.loaded
     }

@@ -13,14 +13,16 @@ pub use selection::{Selection, select};
 use crate::catalog::Warning;
 use crate::clock::Timestamp;
 use crate::compress::decompress;
+use crate::digest::RowTally;
 use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
 use crate::limits::SCHEMA_BYTES_MAX;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, TableManifest};
 use crate::message;
 use crate::pack::ObjectRef;
+use crate::scope::Scope;
 use crate::stage::Sha256;
 use crate::target::{Loading, Outline, Target};
 use crate::vault::Vault;
@@ -30,6 +32,21 @@ use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
+
+/// What is to be restored.
+#[derive(Clone, Debug)]
+pub struct RestoreRequest {
+    /// Which snapshot.
+    pub selection: Selection,
+    /// What of it; everything without one.
+    pub scope: Option<Scope>,
+}
+
+impl From<Selection> for RestoreRequest {
+    fn from(selection: Selection) -> Self {
+        Self { selection, scope: None }
+    }
+}
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,7 +86,11 @@ impl Restore {
     /// # Errors
     /// `NotFound` when there is no such snapshot; `Corrupt` when anything stored is not what was stored; those of the
     /// target.
-    pub async fn run(&self, selection: Selection) -> Result<Restored> {
+    pub async fn run(&self, request: impl Into<RestoreRequest>) -> Result<Restored> {
+        let RestoreRequest { selection, scope } = request.into();
+        if let Some(scope) = &scope {
+            scope.check()?;
+        }
         let inventory = select(&*self.vault, selection).await?;
         tracing::info!(backup = %inventory.snapshot, vault = %self.vault.place(), rows = inventory.rows, "restore begins");
         let manifest = self.manifest(&inventory).await?;
@@ -83,21 +104,24 @@ impl Restore {
             large_objects: manifest.large_objects.clone(),
             sequences: manifest.sequences.clone(),
             materialized_views: manifest.materialized_views.clone(),
+            tables: manifest.tables.iter().map(|t| t.table.clone()).collect(),
+            scope,
         };
         let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
-        loading::load(self, &loading, &manifest).await?;
+        let taken = taken(&manifest, &*loading);
+        loading::load(self, &loading, &manifest.packs, &taken).await?;
         tracing::info!(backup = %inventory.snapshot, "rows are loaded");
         let warnings = loading.complete().await.context("make indexes, constraints and triggers")?;
         tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
-        proof::prove(&loading, &manifest, self.sessions).await?;
+        proof::prove(&loading, &taken, self.sessions).await?;
         loading.finish().await.context("end the restore")?;
-        let tally = manifest.tally();
+        let tally = tally(&taken);
         tracing::info!(backup = %inventory.snapshot, rows = tally.rows, "restore is proven");
         Ok(Restored {
             snapshot: manifest.snapshot,
             taken_at: manifest.taken_at,
             region: self.vault.place().region.clone(),
-            tables: manifest.tables.len() as u64,
+            tables: taken.len() as u64,
             rows: tally.rows,
             bytes: tally.bytes,
             warnings,
@@ -157,6 +181,27 @@ impl Restore {
         }
         Ok(())
     }
+}
+
+/// A table whose rows the target takes.
+struct Taken {
+    table: TableManifest,
+    /// The number of its first segment in the manifest.
+    first_segment: u64,
+}
+
+fn taken(manifest: &Manifest, loading: &dyn Loading) -> Vec<Taken> {
+    let mut next = 0;
+    let numbered = manifest.tables.iter().map(|table| {
+        let first_segment = next;
+        next += table.segments.len() as u64;
+        Taken { table: table.clone(), first_segment }
+    });
+    numbered.filter(|t| loading.takes(&t.table.table)).collect()
+}
+
+fn tally(taken: &[Taken]) -> RowTally {
+    taken.iter().fold(RowTally::default(), |sum, t| sum.plus(t.table.tally))
 }
 
 /// Does the work in several tasks at once; the first error stops them all.

@@ -1,9 +1,11 @@
 //! What happens once all rows are there. Every step may be done again after an interruption.
 
 use super::make::{Making, require_all};
+use super::project;
 use super::{PgLoading, Phase, enter, rights};
 use crate::archive;
 use crate::capture::literal;
+use crate::project::{MANAGED, is_managed};
 use crate::wire::{Wire, text};
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
@@ -16,7 +18,8 @@ pub(super) async fn complete(loading: &PgLoading, warnings: &mut Vec<Warning>) -
     }
     warnings.extend(rights::give(&mut *loading.restorer.lock().await, &loading.plan.owners()).await?);
     let making = loading.making();
-    warnings.extend(making.as_far_as_may_be(&loading.plan.last).await?);
+    making.as_far_as_may_be(&loading.plan.last).await?;
+    warnings.extend(making.left_out());
     require_everything(loading, &making).await
 }
 
@@ -26,17 +29,30 @@ async fn build(loading: &PgLoading, warnings: &mut Vec<Warning>) -> Result<()> {
     {
         let mut restorer = loading.restorer.lock().await;
         enter(&mut restorer, Phase::Completing).await?;
-        large_objects(&mut restorer, &outline.large_objects, warnings).await.context("make the large objects")?;
-        sequences(&mut restorer, &outline.sequences).await.context("set the sequences")?;
+        if loading.choice.takes_large_objects() {
+            large_objects(&mut restorer, &outline.large_objects, warnings).await.context("make the large objects")?;
+        }
+        let wanted = |s: &&Sequence| loading.choice.takes_relation(&s.schema, &s.name);
+        let (managed, own): (Vec<&Sequence>, Vec<&Sequence>) =
+            outline.sequences.iter().filter(wanted).partition(|s| loading.is_project && is_managed(&s.schema));
+        sequences(&mut restorer, &own).await.context("set the sequences")?;
+        for sequence in managed {
+            // The project may have others.
+            if let Err(e) = sequences(&mut restorer, &[sequence]).await {
+                let message = format!("sequence {}.{}: {e}", sequence.schema, sequence.name);
+                warnings.push(Warning { code: "sequence".to_owned(), message });
+            }
+        }
+        warnings.extend(project::check_references(&mut restorer, &loading.managed).await?);
     }
     making.in_sessions(&plan.keys, loading.sessions).await?;
     making.in_order(&plan.attached).await?;
     {
         // Before any policy could hide a row from whoever fills a view.
         let mut builder = loading.builders.lend().await?;
-        materialized_views(builder.wire()?, &outline.materialized_views)
-            .await
-            .context("fill the materialised views")?;
+        let wanted = |v: &&MaterializedView| loading.choice.takes_relation(&v.schema, &v.name);
+        let views = outline.materialized_views.iter().filter(wanted).collect();
+        materialized_views(builder.wire()?, views).await.context("fill the materialised views")?;
         warnings.extend(analyze(builder.wire()?).await.context("gather statistics")?);
     }
     making.in_sessions(&plan.references, loading.sessions).await?;
@@ -75,17 +91,23 @@ async fn analyze(builder: &mut Wire) -> Result<Vec<Warning>> {
 
 /// Every object that was made is in the target, as its own schema says.
 async fn require_everything(loading: &PgLoading, making: &Making<'_>) -> Result<()> {
-    let arguments = [
+    let mut arguments = [
         "--format=custom",
         "--schema-only",
         "--compress=0",
         "--exclude-schema=backup_restore",
         "--exclude-schema=backup_lineage",
     ]
-    .map(str::to_owned);
+    .map(str::to_owned)
+    .to_vec();
+    if loading.is_project {
+        // Not everybody who may fill the project's own tables may also lock them.
+        arguments.extend(MANAGED.map(|schema| format!("--exclude-schema={schema}")));
+    }
     let dumped = loading.client.dump(&loading.address, &arguments, SCHEMA_BYTES_MAX).await;
     let there = archive::contents(&dumped.context("read the target's schema")?)?;
-    require_all(loading.plan.entries().filter(|e| making.is_made(e)), &there)
+    let wanted = |e: &&archive::Entry| making.is_made(e) && !loading.managed.entries.contains(&e.id);
+    require_all(loading.plan.entries().filter(wanted), &there)
 }
 
 async fn large_objects(restorer: &mut Wire, objects: &[LargeObject], warnings: &mut Vec<Warning>) -> Result<()> {
@@ -126,7 +148,7 @@ async fn large_objects(restorer: &mut Wire, objects: &[LargeObject], warnings: &
     Ok(())
 }
 
-async fn sequences(restorer: &mut Wire, sequences: &[Sequence]) -> Result<()> {
+async fn sequences(restorer: &mut Wire, sequences: &[&Sequence]) -> Result<()> {
     for some in sequences.chunks(500) {
         let calls: Vec<String> = some
             .iter()
@@ -141,8 +163,8 @@ async fn sequences(restorer: &mut Wire, sequences: &[Sequence]) -> Result<()> {
 }
 
 /// Fills them in order; one that reads another which is not filled yet comes again after it.
-async fn materialized_views(restorer: &mut Wire, views: &[MaterializedView]) -> Result<()> {
-    let mut left: Vec<&MaterializedView> = views.iter().collect();
+async fn materialized_views(restorer: &mut Wire, views: Vec<&MaterializedView>) -> Result<()> {
+    let mut left = views;
     while !left.is_empty() {
         let (mut later, mut last) = (Vec::new(), None);
         for view in &left {

@@ -6,6 +6,7 @@ use crate::archive::Entry;
 use crate::capture::literal;
 use crate::clients::{Client, Clients};
 use crate::describe::{require_version, some_of, version_said};
+use crate::project::{MANAGED, is_project};
 use crate::wire::{Wire, parsed, text};
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
@@ -57,8 +58,16 @@ pub(super) async fn require_extensions<'a>(restorer: &mut Wire, wanted: impl Ite
     )))
 }
 
-/// Takes the database: locks it, and finds it empty, or with an interrupted restore of the same snapshot in it.
-pub(super) async fn take(restorer: &mut Wire, outline: &Outline) -> Result<Phase> {
+/// What a target is before it is touched.
+pub(super) struct Found {
+    /// How far an interrupted restore of the same snapshot is, if there is one.
+    pub(super) phase: Option<Phase>,
+    /// Whether it is, or was when that restore began, a Supabase project.
+    pub(super) is_project: bool,
+}
+
+/// Locks the database against other restores, and looks for an interrupted one.
+pub(super) async fn lock(restorer: &mut Wire, outline: &Outline) -> Result<Found> {
     let locked = restorer.query(&format!("select pg_try_advisory_lock({LOCK})")).await?;
     if text(locked.first().ok_or_else(|| Error::internal("no answer to the lock"))?, 0)? != "t" {
         return Err(Error::conflict("another restore into this database is running; wait until it has ended"));
@@ -68,7 +77,14 @@ pub(super) async fn take(restorer: &mut Wire, outline: &Outline) -> Result<Phase
     if mine.first().is_some_and(|row| matches!(text(row, 0), Ok("t"))) {
         return resume(restorer, outline).await;
     }
-    let contents = restorer.query(include_str!("contents.sql")).await.context("look at the target")?;
+    Ok(Found { phase: None, is_project: is_project(restorer).await? })
+}
+
+/// Requires that the database holds nothing, or nothing but what a Supabase project holds of itself.
+pub(super) async fn require_empty(restorer: &mut Wire, is_project: bool) -> Result<()> {
+    let managed = if is_project { MANAGED.map(literal).join(", ") } else { String::new() };
+    let contents = include_str!("contents.sql").replace("/* managed */", &managed);
+    let contents = restorer.query(&contents).await.context("look at the target")?;
     let names = contents.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
     if !names.is_empty() {
         return Err(Error::invalid(format!(
@@ -76,20 +92,34 @@ pub(super) async fn take(restorer: &mut Wire, outline: &Outline) -> Result<Phase
             some_of(&names)
         )));
     }
+    Ok(())
+}
+
+/// Notes in the target that it is being restored into.
+pub(super) async fn take(restorer: &mut Wire, outline: &Outline, is_project: bool) -> Result<Phase> {
     let begin = format!(
         "begin;
         create schema backup_restore;
-        create table backup_restore.restore (snapshot text not null, phase text not null, begun_at timestamptz not null default now());
+        create table backup_restore.restore (
+            snapshot text not null, scope text not null, is_project boolean not null, phase text not null,
+            begun_at timestamptz not null default now()
+        );
         create table backup_restore.entry (id bigint primary key);
         create table backup_restore.segment (number bigint primary key);
         create table backup_restore.large_object_page (loid oid not null, pageno int not null, data bytea not null);
-        insert into backup_restore.restore (snapshot, phase) values ({}, '{}');
+        insert into backup_restore.restore (snapshot, scope, is_project, phase) values ({}, {}, {is_project}, '{}');
         commit",
         literal(&outline.snapshot.to_string()),
+        literal(&scope_of(outline)?),
         Phase::Begun.as_str()
     );
     restorer.query(&begin).await.context("note in the target that a restore begins")?;
     Ok(Phase::Begun)
+}
+
+/// A scope as text, by which an interrupted restore is known.
+fn scope_of(outline: &Outline) -> Result<String> {
+    serde_json::to_string(&outline.scope).map_err(|e| Error::internal("a scope is no JSON").with_source(e))
 }
 
 /// Ends what a restore that was killed left running: it would go on making an index.
@@ -109,9 +139,9 @@ async fn end_others(restorer: &mut Wire) -> Result<()> {
     Err(Error::unavailable("an interrupted restore is still at work in the target; try again when it has ended"))
 }
 
-async fn resume(restorer: &mut Wire, outline: &Outline) -> Result<Phase> {
+async fn resume(restorer: &mut Wire, outline: &Outline) -> Result<Found> {
     let rows = restorer
-        .query("select snapshot, phase from backup_restore.restore")
+        .query("select snapshot, phase, scope, is_project from backup_restore.restore")
         .await
         .context("read the interrupted restore")?;
     let row = rows
@@ -123,9 +153,14 @@ async fn resume(restorer: &mut Wire, outline: &Outline) -> Result<Phase> {
             "the target holds an interrupted restore of backup {snapshot}; finish that one, or give an empty database"
         )));
     }
+    if text(row, 2)? != scope_of(outline)? {
+        return Err(Error::invalid(
+            "the target holds an interrupted restore of other tables of this backup; finish that one, or give an empty database",
+        ));
+    }
     let phase = Phase::parse(text(row, 1)?)?;
     tracing::info!(backup = %outline.snapshot, phase = phase.as_str(), "taking up an interrupted restore");
-    Ok(phase)
+    Ok(Found { phase: Some(phase), is_project: text(row, 3)? == "t" })
 }
 
 /// Makes the roles that are missing. Those that are there stay as they are. What cannot be made is told, not fatal: the

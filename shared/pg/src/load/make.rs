@@ -9,7 +9,7 @@ use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::quote_identifier;
 use futures::future::try_join_all;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
@@ -39,6 +39,8 @@ pub(super) struct Making<'a> {
     pub(super) tablespaces: &'a HashSet<String>,
     /// The entries that are there.
     pub(super) done: &'a Mutex<HashSet<u32>>,
+    /// Those that are left out, and why.
+    pub(super) left: &'a Mutex<BTreeMap<u32, String>>,
 }
 
 /// The entries that an interrupted restore made.
@@ -70,17 +72,16 @@ impl Making<'_> {
         try_join_all((0..sessions.max(1)).map(|_| work())).await.map(|_: Vec<()>| ())
     }
 
-    /// As far as the role that restores may; gives what was refused.
-    pub(super) async fn as_far_as_may_be(&self, entries: &[Entry]) -> Result<Vec<Warning>> {
-        let mut warnings = Vec::new();
+    /// As far as the role that restores may; what is refused is left out.
+    pub(super) async fn as_far_as_may_be(&self, entries: &[Entry]) -> Result<()> {
         for entry in entries {
             match self.make(entry).await {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
-                Err(e) => warnings.push(Warning { code: "left_out".to_owned(), message: e.to_string() }),
+                Err(e) => self.leave_out(entry, e.to_string()),
             }
         }
-        Ok(warnings)
+        Ok(())
     }
 
     /// Whether an entry is there.
@@ -90,6 +91,10 @@ impl Making<'_> {
 
     async fn make(&self, entry: &Entry) -> Result<()> {
         if self.is_made(entry) {
+            return Ok(());
+        }
+        if let Some(needed) = self.is_left_out(&entry.depends_on) {
+            self.leave_out(entry, format!("{} needs something that was left out: {needed}", entry.title()));
             return Ok(());
         }
         let script = self.script(entry);
@@ -102,9 +107,38 @@ impl Making<'_> {
         if by == Maker::Either && self.separate && made.as_ref().is_err_and(|e| e.kind() != ErrorKind::Unavailable) {
             made = run(&mut *self.restorer.lock().await, &script).await;
         }
-        made.context(format!("make {}", entry.title()))?;
+        let made = made.context(format!("make {}", entry.title()));
+        if let Err(e) = made {
+            if e.kind() == ErrorKind::Denied && may_be_left_out(&entry.kind) {
+                self.leave_out(entry, e.to_string());
+                return Ok(());
+            }
+            return Err(e);
+        }
         self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id);
         Ok(())
+    }
+
+    fn leave_out(&self, entry: &Entry, why: String) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id, why);
+    }
+
+    fn is_left_out(&self, ids: &[u32]) -> Option<String> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().find_map(|id| left.get(id).cloned())
+    }
+
+    /// What an interrupted restore had left out of entries that are otherwise all made.
+    pub(super) fn find_left_out(&self, entries: &[Entry]) {
+        for entry in entries.iter().filter(|e| !self.is_made(e)) {
+            self.leave_out(entry, format!("{} could not be made", entry.title()));
+        }
+    }
+
+    /// What was left out, each with the reason.
+    pub(super) fn left_out(&self) -> Vec<Warning> {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.values().map(|why| Warning { code: "left_out".to_owned(), message: why.clone() }).collect()
     }
 
     fn script(&self, entry: &Entry) -> String {
@@ -126,6 +160,11 @@ impl Making<'_> {
             entry.make, entry.id
         )
     }
+}
+
+/// What no row needs, and not every role may make.
+fn may_be_left_out(kind: &str) -> bool {
+    matches!(kind, "FOREIGN DATA WRAPPER" | "SERVER" | "USER MAPPING" | "FOREIGN TABLE")
 }
 
 async fn run(wire: &mut Wire, script: &str) -> Result<()> {

@@ -122,7 +122,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(entries: Vec<Entry>) -> Self {
+    /// `optional` are those that may be refused.
+    pub(super) fn new(entries: Vec<Entry>, optional: &HashSet<u32>) -> Self {
         let keys = needed_by_keys(&entries);
         let mut plan = Self::default();
         for entry in entries {
@@ -132,7 +133,7 @@ impl Plan {
                 continue;
             }
             let step = match entry.section {
-                _ if LAST.contains(&kind) => &mut plan.last,
+                _ if LAST.contains(&kind) || optional.contains(&entry.id) => &mut plan.last,
                 Section::After if kind == "INDEX ATTACH" => &mut plan.attached,
                 Section::After if keys.contains(&entry.id) => &mut plan.keys,
                 Section::After if REFERENCES.contains(&kind) => &mut plan.references,
@@ -259,19 +260,22 @@ mod tests {
 
     #[test]
     fn keys_come_before_what_attaches_them_and_that_before_what_refers_to_them() {
-        let plan = Plan::new(vec![
-            entry(1, "TABLE", "orders", &[]),
-            entry(9, "EVENT TRIGGER", "watch", &[]),
-            entry(2, "CONSTRAINT", "orders orders_pkey", &[1]),
-            entry(3, "FK CONSTRAINT", "orders orders_customer_fkey", &[1, 2]),
-            entry(4, "INDEX ATTACH", "orders_1_pkey", &[2]),
-            entry(5, "RULE", "grouped _RETURN", &[2]),
-            entry(6, "MATERIALIZED VIEW", "grouped", &[5]),
-            entry(7, "INDEX", "grouped_key", &[6]),
-            entry(8, "COMMENT", "TABLE orders", &[1]),
-            entry(10, "TRIGGER", "orders told", &[1]),
-            entry(11, "RULE", "totals _RETURN", &[1]),
-        ]);
+        let plan = Plan::new(
+            vec![
+                entry(1, "TABLE", "orders", &[]),
+                entry(9, "EVENT TRIGGER", "watch", &[]),
+                entry(2, "CONSTRAINT", "orders orders_pkey", &[1]),
+                entry(3, "FK CONSTRAINT", "orders orders_customer_fkey", &[1, 2]),
+                entry(4, "INDEX ATTACH", "orders_1_pkey", &[2]),
+                entry(5, "RULE", "grouped _RETURN", &[2]),
+                entry(6, "MATERIALIZED VIEW", "grouped", &[5]),
+                entry(7, "INDEX", "grouped_key", &[6]),
+                entry(8, "COMMENT", "TABLE orders", &[1]),
+                entry(10, "TRIGGER", "orders told", &[1]),
+                entry(11, "RULE", "totals _RETURN", &[1]),
+            ],
+            &HashSet::new(),
+        );
         assert_eq!(names(&plan.before), ["orders"]);
         assert_eq!(
             names(&plan.keys),
@@ -287,12 +291,15 @@ mod tests {
     fn tables_get_their_owner_before_the_sequences_that_follow_them() {
         let mut public = entry(3, "SCHEMA", "public", &[]);
         public.drop = "-- *not* dropping schema".to_owned();
-        let plan = Plan::new(vec![
-            entry(1, "SEQUENCE", "ids", &[]),
-            entry(2, "TABLE", "orders", &[]),
-            public,
-            entry(4, "INDEX", "i", &[2]),
-        ]);
+        let plan = Plan::new(
+            vec![
+                entry(1, "SEQUENCE", "ids", &[]),
+                entry(2, "TABLE", "orders", &[]),
+                public,
+                entry(4, "INDEX", "i", &[2]),
+            ],
+            &HashSet::new(),
+        );
         let owners: Vec<String> = plan.owners().into_iter().map(|o| o.object).collect();
         assert_eq!(owners, ["TABLE public.orders", "SEQUENCE public.ids", "SCHEMA \"public\""]);
     }

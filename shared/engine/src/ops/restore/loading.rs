@@ -1,9 +1,10 @@
 //! The rows: read and opened in tasks of their own, a little ahead of the sessions that load them.
 
-use super::{Restore, in_sessions};
+use super::{Restore, Taken, in_sessions, tally};
 use crate::error::{Error, Result, ResultExt};
 use crate::limits::{BATCH_BYTES, BATCHES_AHEAD, CHUNKS_AHEAD, WHOLE_TABLE_BYTES_MAX};
-use crate::manifest::{Manifest, TableManifest};
+use crate::manifest::TableManifest;
+use crate::pack::ObjectRef;
 use crate::segment::{self, Segment};
 use crate::source::RowStream;
 use crate::target::{Batch, Loading};
@@ -13,9 +14,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Adds every row that the target does not have yet.
-pub(super) async fn load(restore: &Restore, loading: &Arc<dyn Loading>, manifest: &Manifest) -> Result<()> {
-    let packs = Arc::new(manifest.packs.iter().map(|p| p.key).collect::<Vec<_>>());
-    let work = plan(manifest, loading.loaded(), restore.sessions);
+pub(super) async fn load(
+    restore: &Restore,
+    loading: &Arc<dyn Loading>,
+    packs: &[ObjectRef],
+    taken: &[Taken],
+) -> Result<()> {
+    let packs = Arc::new(packs.iter().map(|p| p.key).collect::<Vec<_>>());
+    let work = plan(taken, loading.loaded(), restore.sessions);
     let (vault, keyring, loading) = (Arc::clone(&restore.vault), Arc::clone(&restore.keyring), Arc::clone(loading));
     in_sessions(restore.sessions * BATCHES_AHEAD, work, move |(batch, segments): (Batch, Vec<Segment>)| {
         let expected: u64 = segments.iter().map(|s| s.tally.rows).sum();
@@ -37,12 +43,12 @@ pub(super) async fn load(restore: &Restore, loading: &Arc<dyn Loading>, manifest
 
 /// Cuts what is to be loaded into batches. A table of which nothing is there is one batch, if it is not so large that the
 /// other sessions would wait for it at the end, or that an interruption would cost much.
-fn plan(manifest: &Manifest, loaded: &HashSet<u64>, sessions: usize) -> VecDeque<(Batch, Vec<Segment>)> {
-    let share = manifest.tally().bytes / sessions.max(1) as u64;
-    let (mut work, mut first) = (VecDeque::new(), 0u64);
-    for table in &manifest.tables {
-        let numbered: Vec<(u64, &Segment)> = (first..).zip(&table.segments).filter(|(_, s)| s.tally.rows > 0).collect();
-        first += table.segments.len() as u64;
+fn plan(taken: &[Taken], loaded: &HashSet<u64>, sessions: usize) -> VecDeque<(Batch, Vec<Segment>)> {
+    let share = tally(taken).bytes / sessions.max(1) as u64;
+    let mut work = VecDeque::new();
+    for Taken { table, first_segment } in taken {
+        let numbered: Vec<(u64, &Segment)> =
+            (*first_segment..).zip(&table.segments).filter(|(_, s)| s.tally.rows > 0).collect();
         let left: Vec<_> = numbered.iter().filter(|(n, _)| !loaded.contains(n)).copied().collect();
         let whole = left.len() == numbered.len() && table.tally.bytes <= WHOLE_TABLE_BYTES_MAX.min(share);
         work.extend(batches(table, &left, whole));

@@ -1,9 +1,9 @@
 //! The proof: every table of the target, read back, has the digest that the manifest says.
 
-use super::in_sessions;
+use super::{Taken, in_sessions};
 use crate::digest::{RowMeter, RowTally};
 use crate::error::{Error, Result, ResultExt};
-use crate::manifest::{Manifest, TableManifest};
+use crate::manifest::TableManifest;
 use crate::source::{Run, Table};
 use crate::target::Loading;
 use futures::StreamExt;
@@ -11,14 +11,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads every table of the target back and compares it with the manifest.
-pub(super) async fn prove(loading: &Arc<dyn Loading>, manifest: &Manifest, sessions: usize) -> Result<()> {
+pub(super) async fn prove(loading: &Arc<dyn Loading>, taken: &[Taken], sessions: usize) -> Result<()> {
     let mut work = VecDeque::new();
-    for (index, table) in manifest.tables.iter().enumerate() {
+    for (index, Taken { table, .. }) in taken.iter().enumerate() {
         let shared = Arc::new(table.table.clone());
         let runs = loading.runs(&table.table).await.context(format!("look at {}", table.table.quoted()))?;
         work.extend(runs.into_iter().map(|run| (index, Arc::clone(&shared), run)));
     }
-    let tallies = Arc::new(Mutex::new(vec![RowTally::default(); manifest.tables.len()]));
+    let tallies = Arc::new(Mutex::new(vec![RowTally::default(); taken.len()]));
     let (sum, reader) = (Arc::clone(&tallies), Arc::clone(loading));
     in_sessions(sessions, work, move |(index, table, run): (usize, Arc<Table>, Option<Run>)| {
         let (sum, reader) = (Arc::clone(&sum), Arc::clone(&reader));
@@ -31,7 +31,7 @@ pub(super) async fn prove(loading: &Arc<dyn Loading>, manifest: &Manifest, sessi
     })
     .await?;
     let tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
-    manifest.tables.iter().zip(tallies.iter()).try_for_each(|(table, found)| require_equal(table, found))
+    taken.iter().zip(tallies.iter()).try_for_each(|(taken, found)| require_equal(&taken.table, found))
 }
 
 fn require_equal(table: &TableManifest, found: &RowTally) -> Result<()> {

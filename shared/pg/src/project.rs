@@ -1,0 +1,99 @@
+//! What a Supabase project is, beside a database: its services' own schemas, and parts that no database session can read.
+
+use crate::wire::{Wire, parsed, text};
+use engine::error::{Result, ResultExt};
+use engine::source::CoverageState;
+
+/// Schemas that a project's services and extensions make.
+pub(crate) const MANAGED: [&str; 24] = [
+    "_analytics",
+    "_realtime",
+    "_supavisor",
+    "auth",
+    "cron",
+    "dbdev",
+    "etl",
+    "extensions",
+    "graphql",
+    "graphql_public",
+    "net",
+    "pgbouncer",
+    "pgmq",
+    "pgsodium",
+    "pgsodium_masks",
+    "pgtle",
+    "realtime",
+    "storage",
+    "supabase_functions",
+    "supabase_migrations",
+    "tiger",
+    "tiger_data",
+    "topology",
+    "vault",
+];
+/// Whether a schema is one that a project makes.
+pub(crate) fn is_managed(schema: &str) -> bool {
+    MANAGED.contains(&schema)
+}
+
+/// Whether the database that a session is in belongs to a Supabase project.
+pub(crate) async fn is_project(wire: &mut Wire) -> Result<bool> {
+    let rows = wire
+        .query(
+            "select exists (select from pg_roles where rolname = 'supabase_auth_admin')
+                and to_regclass('auth.users') is not null and to_regclass('storage.objects') is not null",
+        )
+        .await
+        .context("look whether this is a Supabase project")?;
+    rows.first().map_or(Ok(false), |row| Ok(text(row, 0)? == "t"))
+}
+
+/// Parts of a project that nobody can read out, and what to do instead.
+const NOT_EXPORTABLE: [(&str, &str); 6] = [
+    (
+        "auth settings",
+        "providers, mail templates, SMTP and redirect URLs are not in the database: keep them in supabase/config.toml, and set them again",
+    ),
+    ("API keys and JWT keys", "a new project has new ones: give them to the apps; all users sign in again"),
+    (
+        "edge functions and their secrets",
+        "keep their source in version control, deploy them again, and set their secrets again",
+    ),
+    (
+        "database settings",
+        "sizes, pooler, network restrictions and configuration of the server are the project's: set them again",
+    ),
+    ("log drains and integrations", "set them up again"),
+    ("custom domains", "point them to the new project"),
+];
+
+/// What to know of a schema that a project's services keep.
+pub(crate) fn detail(schema: &str) -> &'static str {
+    match schema {
+        "auth" => "users, identities and sessions; a project takes the rows into its own tables",
+        "storage" => "buckets and the list of objects; a project takes the rows into its own tables",
+        "vault" => "as stored: its secrets open only with the project's root key; create them again in a new project",
+        "pgsodium" => "as stored: its keys open only with the project's root key",
+        "net" | "realtime" | "_realtime" | "_analytics" | "_supavisor" => {
+            "what its service keeps for itself; a project has its own"
+        }
+        _ if is_managed(schema) => "a project makes its structure itself",
+        _ => "",
+    }
+}
+
+/// What became of the parts that are not schemas.
+pub(crate) async fn parts(wire: &mut Wire) -> Result<Vec<(&'static str, CoverageState, String)>> {
+    let rows = wire.query("select count(*) from storage.objects").await.context("count the stored objects")?;
+    let objects: u64 = rows.first().map_or(Ok(0), |row| parsed(row, 0))?;
+    let stored = match objects {
+        0 => ("storage objects", CoverageState::NotApplicable, "there are none".to_owned()),
+        n => (
+            "storage objects",
+            CoverageState::NotConfigured,
+            format!("{n} objects are listed in the database; their bytes are not backed up"),
+        ),
+    };
+    let not_exportable = NOT_EXPORTABLE.map(|(part, what)| (part, CoverageState::NotExportable, what.to_owned()));
+    Ok([stored].into_iter().chain(not_exportable).collect())
+}
