@@ -150,7 +150,7 @@ async fn of_two_backups_at_once_one_is_made_and_the_other_says_which_runs() {
     let deployment = Deployment::new(17);
     let request = BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None };
     let (first, second) = (deployment.backup(&url), deployment.backup(&url));
-    let (one, other) = tokio::join!(first.run(request), second.run(request));
+    let (one, other) = tokio::join!(first.run(request.clone()), second.run(request));
     let outcomes = [one.expect("no error"), other.expect("no error")];
     let committed: Vec<_> =
         outcomes.iter().filter_map(|o| if let BackupOutcome::Committed(r) = o { Some(r.id) } else { None }).collect();

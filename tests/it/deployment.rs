@@ -36,6 +36,7 @@ impl Deployment {
             segment_blocks: 64,
             incremental: true,
             full_every_days: None,
+            policies: Arc::default(),
         };
         Self { world, settings, lock_timeout: Duration::from_secs(2), roots: None }
     }
@@ -114,6 +115,7 @@ impl Deployment {
             keyring: self.keyring(region),
             target: Arc::new(PgTarget::new(target)),
             sessions: 2,
+            policies: Arc::clone(&self.settings.policies),
         }
     }
 

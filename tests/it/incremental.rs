@@ -246,7 +246,7 @@ async fn a_backup_that_needs_several_invocations_is_one_snapshot_of_the_last() {
     assert_eq!(scene.world.queue.take(), None);
 
     // An order that is delivered again does nothing.
-    let again = BackupOrder { trigger: Trigger::Schedule, backup_id: Some(record.id), hand_overs: 1 };
+    let again = BackupOrder { backup_id: Some(record.id), hand_overs: 1, ..BackupOrder::new(Trigger::Schedule) };
     let outcome = scene.run(again, None).await.expect("no error");
     assert!(matches!(outcome, BackupOutcome::Busy(_)), "{outcome:?}");
     scene.require_restorable("after hand-overs").await;

@@ -22,5 +22,6 @@ mod restore;
 mod versions;
 mod project;
 mod scope;
+mod policies;
 mod round_trip;
 mod end_to_end;

@@ -174,6 +174,16 @@ impl Postgres {
         self.sql(database, lineage);
     }
 
+    /// Whether a text stands anywhere in the files of a database, once all is written.
+    pub(crate) fn holds_bytes(&self, text: &str, database: &str) -> bool {
+        self.sql(database, "checkpoint");
+        let oid = self.sql(database, "select oid from pg_database where datname = current_database()");
+        let files = std::fs::read_dir(self.files().join("base").join(oid)).expect("lists the files");
+        files
+            .map(|f| std::fs::read(f.expect("a file").path()).expect("reads"))
+            .any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+    }
+
     /// Fills a database with the sample project.
     pub(crate) fn load_sample(&self, database: &str, megabytes: u32) {
         let mut load = Command::new(checkout("infra/local/sample/load"));

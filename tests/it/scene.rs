@@ -38,6 +38,7 @@ impl Scene {
             segment_blocks: 4,
             incremental: true,
             full_every_days: None,
+            policies: Arc::default(),
         };
         Self { world, source, settings }
     }
@@ -88,6 +89,7 @@ impl Scene {
             keyring: self.keyring(region),
             target: Arc::new(target.clone()),
             sessions: 1,
+            policies: Arc::clone(&self.settings.policies),
         };
         restore.run(selection).await
     }

@@ -8,7 +8,9 @@ use engine::scope::Scope;
 impl Deployment {
     async fn restore_only(&self, url: &str, only: &str) -> Result<Restored> {
         let scope: Scope = serde_json::from_str(only).expect("a scope");
-        self.restore(0, url).run(RestoreRequest { selection: Selection::Newest, scope: Some(scope) }).await
+        self.restore(0, url)
+            .run(RestoreRequest { selection: Selection::Newest, scope: Some(scope), masked: false })
+            .await
     }
 }
 
@@ -59,9 +61,19 @@ async fn a_part_of_a_backup_comes_back_with_all_that_it_needs_and_nothing_else()
         assert_eq!(server.sql("gas", &digest), server.sql("source", &digest), "{table}");
     }
     // Another part does not go on where this one was interrupted.
-    let target = server.create("interrupted");
-    let first = deployment.restore_only(&target, r#"{"tables":["public.audit_log"]}"#);
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(300), first).await.is_err(), "it ended before");
+    let mut interrupted = None;
+    for millis in (20..2_000).step_by(40) {
+        let name = format!("interrupted_{millis}");
+        let target = server.create(&name);
+        let first = deployment.restore_only(&target, r#"{"tables":["public.audit_log"]}"#);
+        let ended = tokio::time::timeout(std::time::Duration::from_millis(millis), first).await.is_ok();
+        assert!(!ended, "it ended within {millis} ms, and was never interrupted");
+        if server.sql(&name, "select to_regclass('backup_restore.restore') is not null") == "t" {
+            interrupted = Some(target);
+            break;
+        }
+    }
+    let target = interrupted.expect("a restore that was interrupted once it had begun");
     let mut other = deployment.restore_only(&target, r#"{"tables":["public.countries"]}"#).await.expect_err("refused");
     while other.kind() == ErrorKind::Conflict {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -150,6 +150,7 @@ impl Function {
                 segment_blocks: self.settings.segment_blocks,
                 incremental: self.settings.incremental,
                 full_every_days: Some(self.settings.full_every_days),
+                policies: Arc::clone(&self.settings.policies),
             },
             queue: self.clients.queue(),
         };
@@ -178,7 +179,8 @@ mod tests {
     }
 
     fn order(trigger: Trigger, backup_id: Option<&str>, hand_overs: u32) -> BackupOrder {
-        BackupOrder { trigger, backup_id: backup_id.map(|id| id.parse().expect("an id")), hand_overs }
+        let backup_id = backup_id.map(|id| id.parse().expect("an id"));
+        BackupOrder { backup_id, hand_overs, ..BackupOrder::new(trigger) }
     }
 
     #[test]
@@ -192,6 +194,13 @@ mod tests {
         let Event::Order(order) = parse(&sample("backup.manual.json")).expect("parses") else { panic!("an order") };
         assert_eq!(order.trigger, Trigger::Manual);
         assert!(order.backup_id.is_some());
+    }
+
+    #[test]
+    fn the_sample_of_a_part_reads_only_that() {
+        let event = parse(&sample("backup.part.json")).expect("parses");
+        let source = Some("orders".to_owned());
+        assert_eq!(event, Event::Order(BackupOrder { source, ..BackupOrder::new(Trigger::Manual) }));
     }
 
     #[test]

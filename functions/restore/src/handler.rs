@@ -86,8 +86,11 @@ impl Function {
             vault,
             target: Arc::new(target),
             sessions: self.settings.sessions,
+            policies: Arc::clone(&self.settings.policies),
         };
-        restore.run(RestoreRequest { selection, scope: event.only.clone() }).await
+        // Only those who see production may see what is in it.
+        let masked = environment != Environment::Production;
+        restore.run(RestoreRequest { selection, scope: event.only.clone(), masked }).await
     }
 }
 

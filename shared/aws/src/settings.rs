@@ -19,9 +19,11 @@ pub use secret::Secret;
 use crate::key_arn::KeyArn;
 use engine::error::{Error, Result};
 use engine::limits;
+use engine::policy::Policies;
 use engine::vault::VaultPlace;
 use reader::Reader;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A group of settings that a function cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +67,8 @@ pub struct Settings {
     pub incremental: bool,
     /// `BACKUP_FULL_EVERY_DAYS`: a segment is read again when it was not read for so many days.
     pub full_every_days: u32,
+    /// `BACKUP_POLICIES`: the file that says what is done with each kind of data, as it was read.
+    pub policies: Arc<Policies>,
     /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
     pub queue: Option<String>,
     /// `BACKUP_PG_BIN`: where `pg_dump` is.
@@ -114,6 +118,7 @@ impl Settings {
                 .or("BACKUP_SEGMENT_BLOCKS", "512", limits::SEGMENT_BLOCKS, |v| rules::number(v, 16..=131_072)),
             incremental: r.or("BACKUP_INCREMENTAL", "on", true, rules::on_or_off),
             full_every_days: r.or("BACKUP_FULL_EVERY_DAYS", "30", 30, |v| rules::number(v, 1..=3_650)),
+            policies: Arc::new(r.or("BACKUP_POLICIES", "/opt/etc/policies.json", Policies::default(), rules::policies)),
             queue: r.optional("BACKUP_QUEUE_URL", QUEUE_EXAMPLE, rules::endpoint),
             pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),

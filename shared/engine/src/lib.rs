@@ -24,6 +24,8 @@ pub mod vault;
 pub mod digest;
 pub mod source;
 pub mod scope;
+pub mod policy;
+pub mod mask;
 pub mod target;
 // What a snapshot is.
 pub mod segment;

@@ -43,10 +43,24 @@ pub struct TableManifest {
     /// The table.
     #[serde(flatten)]
     pub table: Table,
+    /// The instant that its rows show, if that is not the snapshot's: its class is read less often.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub taken_at: Option<Timestamp>,
+    /// The class whose rows are never read, if it is of one: it has no segments then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub excluded: Option<String>,
     /// The sum of its segments.
     pub tally: RowTally,
     /// Its segments, in the order of their runs.
     pub segments: Vec<Segment>,
+}
+
+impl TableManifest {
+    /// A table as the snapshot's instant shows it.
+    pub fn new(table: Table, segments: Vec<Segment>) -> Self {
+        let tally = segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
+        Self { table, taken_at: None, excluded: None, tally, segments }
+    }
 }
 
 /// Everything that makes a snapshot.

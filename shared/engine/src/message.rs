@@ -31,6 +31,22 @@ pub async fn opener(keyring: &Keyring, context: &Context, sealed: &[u8]) -> Resu
     }
 }
 
+/// A key that belongs to a message and is made again by whoever may open it.
+///
+/// # Errors
+/// As [`opener`].
+pub async fn derived_key(
+    keyring: &Keyring,
+    context: &Context,
+    sealed: &[u8],
+    label: &'static [u8],
+) -> Result<[u8; 32]> {
+    match Header::decode(sealed)? {
+        Decoded::Header(header, _) => keyring.data_key(&header, context).await?.derive(label),
+        Decoded::NeedMore => Err(Error::corrupt("the sealed message is cut off in its header")),
+    }
+}
+
 /// Opens bytes that are held whole.
 ///
 /// # Errors

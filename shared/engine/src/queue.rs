@@ -6,7 +6,7 @@ use crate::id::SnapshotId;
 use serde::{Deserialize, Serialize};
 
 /// What starts `backup`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackupOrder {
     /// What asks.
@@ -14,6 +14,10 @@ pub struct BackupOrder {
     /// A backup whose record is there already; a new one without.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub backup_id: Option<SnapshotId>,
+    /// The part that is to be read now: a class of data, a schema, a table, or everything without it. What the rest held at the last
+    /// backup is in the new one too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<String>,
     /// How often that backup had been handed over when this was sent. An order that comes again finds another number.
     #[serde(default)]
     pub hand_overs: u32,
@@ -22,7 +26,7 @@ pub struct BackupOrder {
 impl BackupOrder {
     /// For a new backup.
     pub fn new(trigger: Trigger) -> Self {
-        Self { trigger, backup_id: None, hand_overs: 0 }
+        Self { trigger, backup_id: None, source: None, hand_overs: 0 }
     }
 }
 

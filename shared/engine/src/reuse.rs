@@ -25,19 +25,21 @@ pub struct Stored {
     origins: Vec<Origin>,
     packs: Vec<ObjectRef>,
     tables: Vec<TableManifest>,
+    /// The instant that it shows, if it is a whole snapshot.
+    taken_at: Option<Timestamp>,
 }
 
 impl From<Manifest> for Stored {
     fn from(manifest: Manifest) -> Self {
-        let Manifest { server, origins, packs, tables, .. } = manifest;
-        Self { server, origins, packs, tables }
+        let Manifest { server, origins, packs, tables, taken_at, .. } = manifest;
+        Self { server, origins, packs, tables, taken_at: Some(taken_at) }
     }
 }
 
 impl From<Checkpoint> for Stored {
     fn from(checkpoint: Checkpoint) -> Self {
         let Checkpoint { server, origin, packs, tables, .. } = checkpoint;
-        Self { server, origins: vec![origin], packs, tables }
+        Self { server, origins: vec![origin], packs, tables, taken_at: None }
     }
 }
 
@@ -55,6 +57,17 @@ struct Candidate {
     origin: Origin,
 }
 
+/// All segments of a table, as the last snapshot has them.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// They refer to [`Reusable::packs`].
+    pub segments: Vec<Segment>,
+    /// The attempts that copied them.
+    pub origins: Vec<Origin>,
+    /// The instant that they show.
+    pub taken_at: Timestamp,
+}
+
 /// Tables are told apart by what decides where and how their rows are written.
 type TableKey = (u32, u32, String);
 
@@ -64,6 +77,8 @@ pub struct Reusable {
     /// Segments refer to these.
     packs: Vec<ObjectRef>,
     candidates: HashMap<TableKey, HashMap<(u32, Fingerprint), Candidate>>,
+    /// Whole tables, by their object id and definition.
+    kept: HashMap<(u32, String), Kept>,
     origins: BTreeSet<AttemptId>,
     /// The first transaction that has not begun.
     transaction_id: u64,
@@ -114,9 +129,10 @@ impl Reusable {
                 origins.values().map(|o| (o.attempt, usable(o))).collect();
             why = verdicts.values().find_map(|v| v.as_ref().err().cloned()).or(why);
             let good = |attempt: &AttemptId| verdicts.get(attempt).is_some_and(Result::is_ok);
-            reusable.add(part.packs, part.tables, |attempt| origins.get(attempt).filter(|_| good(attempt)).copied());
+            let origin = |attempt: &AttemptId| origins.get(attempt).filter(|_| good(attempt)).copied();
+            reusable.add(part.packs, part.tables, part.taken_at, origin);
         }
-        if reusable.candidates.is_empty() {
+        if reusable.candidates.is_empty() && reusable.kept.is_empty() {
             return Err(why.unwrap_or_else(|| "the last backup holds no rows that could be used again".to_owned()));
         }
         Ok(reusable)
@@ -126,6 +142,7 @@ impl Reusable {
         &mut self,
         packs: Vec<ObjectRef>,
         tables: Vec<TableManifest>,
+        taken_at: Option<Timestamp>,
         origin: impl Fn(&AttemptId) -> Option<Origin>,
     ) {
         let first = self.packs.len();
@@ -138,7 +155,17 @@ impl Reusable {
             let one = attempts.next().flatten()?;
             attempts.all(|a| a == Some(one)).then_some(one)
         };
-        for TableManifest { table, segments, .. } in tables {
+        for TableManifest { table, segments, taken_at: older, excluded, .. } in tables {
+            let filled = || segments.iter().filter(|s| !s.extents.is_empty());
+            let origins: Vec<Origin> = filled().filter_map(|s| attempt(s).and_then(|a| origin(&a))).collect();
+            if let Some(taken_at) =
+                older.or(taken_at).filter(|_| excluded.is_none() && origins.len() == filled().count())
+            {
+                let mut segments = segments.clone();
+                segments.iter_mut().flat_map(|s| &mut s.extents).for_each(|e| e.pack += first as u32);
+                self.origins.extend(origins.iter().map(|o| o.attempt));
+                self.kept.insert((table.oid, table.definition.clone()), Kept { segments, origins, taken_at });
+            }
             if table.unplaced.is_some() || table.unsteady.is_some() {
                 continue;
             }
@@ -170,6 +197,11 @@ impl Reusable {
         // A frozen row keeps the id of the transaction that wrote it, and that id comes again after 2^32 transactions. So a row
         // that seems to be newer than the copy is not believed to be an old one.
         (print.newest_transaction_id < found.origin.oldest_transaction_id).then_some((&found.segment, &found.origin))
+    }
+
+    /// All that the last snapshot has of a table, whether or not it has changed since.
+    pub fn kept(&self, table: &Table) -> Option<&Kept> {
+        self.kept.get(&(table.oid, table.definition.clone()))
     }
 
     /// The packs that segments refer to.

@@ -13,6 +13,9 @@ pub struct Scope {
     /// Single tables, with their partitions, or views.
     #[serde(default)]
     pub tables: Vec<RelationName>,
+    /// All tables of some classes of data.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub classes: Vec<String>,
     /// Leaves out foreign keys to tables that are not chosen. Without it they are reported, and nothing is restored.
     #[serde(default)]
     pub leave_out_references: bool,
@@ -24,9 +27,9 @@ impl Scope {
     /// # Errors
     /// `Invalid` when nothing is.
     pub fn check(&self) -> Result<()> {
-        if self.schemas.is_empty() && self.tables.is_empty() {
+        if self.schemas.is_empty() && self.tables.is_empty() && self.classes.is_empty() {
             return Err(Error::invalid(
-                "`only` chooses nothing; name schemas or tables, such as {\"tables\":[\"public.orders\"]}, or leave it out",
+                "`only` chooses nothing; name schemas, tables or classes, such as {\"tables\":[\"public.orders\"]}, or leave it out",
             ));
         }
         Ok(())

@@ -28,10 +28,35 @@ pub struct Outline {
     pub sequences: Vec<Sequence>,
     /// The materialised views to fill.
     pub materialized_views: Vec<MaterializedView>,
-    /// The tables whose rows the snapshot has.
-    pub tables: Vec<Table>,
+    /// The tables, and what comes of their rows.
+    pub tables: Vec<TableOutline>,
     /// What of it is wanted; everything without one.
     pub scope: Option<Scope>,
+    /// Whether the target is for people who may not see everything, and must not act on the world: what would call others from
+    /// within the database is left out.
+    pub masked: bool,
+}
+
+/// A table of a restore.
+#[derive(Clone, Debug)]
+pub struct TableOutline {
+    /// The table.
+    pub table: Table,
+    /// What comes of its rows.
+    pub rows: Rows,
+}
+
+/// What comes of a table's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All, as the snapshot's instant shows them.
+    All,
+    /// All, of another instant: rows of other tables may refer to some that are not there.
+    Older,
+    /// None. Says why.
+    LeftOut(String),
+    /// If the table is wanted, nothing may be restored. Says why.
+    Refused(String),
 }
 
 /// Segments of one table whose rows are added together.
@@ -58,7 +83,8 @@ pub trait Target: Send + Sync {
 /// A restore that has begun.
 #[async_trait::async_trait]
 pub trait Loading: Send + Sync {
-    /// Whether the target takes the rows of a table: it is in the scope, and not one that the target keeps by itself.
+    /// Whether the target takes the rows of a table: it is in the scope, its rows are not left out, and it is not one that the
+    /// target keeps by itself.
     fn takes(&self, table: &Table) -> bool;
 
     /// The segments that are there already, by their number in the manifest.

@@ -68,7 +68,7 @@ impl Target for PgTarget {
         let TargetSettings { address, clients, sessions } = self.settings.clone();
         let mut restorer = session::connect(&address).await?;
         let client = before::require_server(&mut restorer, &outline, &clients).await?;
-        let mut choice = Choice::new(archive::contents(&outline.schema)?, outline.scope.as_ref(), &outline.tables)?;
+        let mut choice = Choice::new(archive::contents(&outline.schema)?, &outline)?;
         let found = before::lock(&mut restorer, &outline).await?;
         let managed = match found.is_project {
             true => project::Project::read(&mut restorer).await?.narrow(&mut choice, &outline.tables)?,
@@ -115,6 +115,7 @@ impl Target for PgTarget {
             phase,
             made: made.into(),
             left: std::sync::Mutex::default(),
+            unchecked: std::sync::Mutex::default(),
             loaded,
             warnings,
             restorer: Mutex::new(restorer),
@@ -189,6 +190,7 @@ struct PgLoading {
     phase: Phase,
     made: std::sync::Mutex<HashSet<u32>>,
     left: std::sync::Mutex<BTreeMap<u32, String>>,
+    unchecked: std::sync::Mutex<BTreeMap<u32, String>>,
     loaded: HashSet<u64>,
     warnings: Vec<Warning>,
     /// Holds the target's lock for as long as it lives.
@@ -217,6 +219,8 @@ impl PgLoading {
             tablespaces: &self.tablespaces,
             done: &self.made,
             left: &self.left,
+            doubtful: &self.choice.doubtful,
+            unchecked: &self.unchecked,
         }
     }
 }

@@ -30,7 +30,7 @@ impl MemoryQueue {
 impl BackupQueue for MemoryQueue {
     async fn send(&self, order: &BackupOrder) -> Result<()> {
         let send = || {
-            lock(&self.orders).push_back(*order);
+            lock(&self.orders).push_back(order.clone());
             Ok(())
         };
         self.faults.call("queue", "send", order.hand_overs, send).await

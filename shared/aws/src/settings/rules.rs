@@ -2,6 +2,7 @@
 
 use super::reader::Ruling;
 use crate::key_arn::{is_account, is_region};
+use engine::policy::Policies;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -25,6 +26,13 @@ pub(super) fn endpoint(value: &str) -> Ruling<String> {
 
 pub(super) fn absolute_path(value: &str) -> Ruling<PathBuf> {
     if value.starts_with('/') { Ok(value.into()) } else { Err("must be an absolute path".into()) }
+}
+
+/// The file's content: what is wrong in it is a wrong setting.
+pub(super) fn policies(value: &str) -> Ruling<Policies> {
+    let text = std::fs::read_to_string(absolute_path(value)?)
+        .map_err(|e| format!("must name a file that can be read: {e}"))?;
+    Policies::parse(&text).map_err(|e| format!("must name a file of policies: {e}"))
 }
 
 pub(super) fn on_or_off(value: &str) -> Ruling<bool> {

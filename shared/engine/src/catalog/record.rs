@@ -176,6 +176,9 @@ pub struct SnapshotRecord {
     pub source: String,
     /// What asked for it.
     pub trigger: Trigger,
+    /// The part that was asked for; everything without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<String>,
     /// The status of the specification.
     pub status: Status,
     /// What is being done.
@@ -220,6 +223,7 @@ impl SnapshotRecord {
             id,
             source,
             trigger,
+            part: None,
             status: Status::Pending,
             phase: Phase::Preparing,
             started_at: now,

@@ -51,6 +51,18 @@ impl DataKey {
         bytes.zeroize();
         key
     }
+
+    /// Another key that whoever has this one can make again, for something else than a message: the salt is none that a
+    /// message may have.
+    ///
+    /// # Errors
+    /// `Internal`, never in practice.
+    pub fn derive(&self, label: &'static [u8]) -> Result<[u8; 32]> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA512, b"a key beside the messages").extract(self.0.as_slice());
+        let mut key = [0; 32];
+        prk.expand(&[label], &AES_256_GCM).and_then(|okm| okm.fill(&mut key)).map_err(defect)?;
+        Ok(key)
+    }
 }
 
 impl Drop for DataKey {

@@ -10,6 +10,7 @@
 mod attempt;
 mod earlier;
 mod packing;
+mod treatment;
 mod progress;
 mod reading;
 mod recheck;
@@ -22,6 +23,7 @@ use crate::inventory;
 use crate::keyring::Keyring;
 use crate::layout::ObjectKey;
 use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS};
+use crate::policy::Policies;
 use crate::queue::{BackupOrder, BackupQueue};
 use crate::source::Source;
 use crate::vault::Vaults;
@@ -46,10 +48,12 @@ pub struct BackupSettings {
     pub incremental: bool,
     /// A segment is read again when it was not read for so many days; never for that reason without.
     pub full_every_days: Option<u32>,
+    /// What the owner says of each kind of data.
+    pub policies: Arc<Policies>,
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BackupRequest {
     /// What is asked for.
     pub order: BackupOrder,
@@ -121,7 +125,7 @@ impl Backup {
         settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, Some((&self.settings.source, lease.epoch)))
             .await?;
         let attempt = AttemptRecord { id: AttemptId::new(&*self.clock, &*self.entropy)?, epoch: lease.epoch };
-        let record = match self.begin(id, request.order, attempt).await {
+        let record = match self.begin(id, &request.order, attempt).await {
             Ok(record) => record,
             Err(e) if e.kind() == ErrorKind::Conflict => return Ok(BackupOutcome::Busy(e.to_string())),
             Err(e) => return Err(e),
@@ -158,10 +162,11 @@ impl Backup {
         made
     }
 
-    async fn begin(&self, id: SnapshotId, order: BackupOrder, attempt: AttemptRecord) -> Result<SnapshotRecord> {
+    async fn begin(&self, id: SnapshotId, order: &BackupOrder, attempt: AttemptRecord) -> Result<SnapshotRecord> {
         let places: Vec<_> = self.vaults.all().iter().map(|v| v.place().clone()).collect();
         let now = self.clock.now();
         let mut record = SnapshotRecord::pending(id, self.settings.source.clone(), order.trigger, now, &places);
+        record.part.clone_from(&order.source);
         // In one write: a record that no attempt owns would be nobody's to settle.
         record.begin(attempt, now)?;
         match self.catalog.insert(&record).await {
@@ -214,8 +219,12 @@ impl Backup {
             record.hand_over(attempt, done, total, now).map(|()| true)
         })
         .await?;
-        let order =
-            BackupOrder { trigger: record.trigger, backup_id: Some(record.id), hand_overs: record.hand_overs.count };
+        let order = BackupOrder {
+            trigger: record.trigger,
+            backup_id: Some(record.id),
+            source: record.part.clone(),
+            hand_overs: record.hand_overs.count,
+        };
         queue.send(&order).await.context("hand over to another invocation")?;
         tracing::info!(backup = %record.id, hand_overs = order.hand_overs, done, total, "handed over");
         Ok(record)

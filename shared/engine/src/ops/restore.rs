@@ -5,6 +5,7 @@
 //! to its end; `Restored` is given only after every table's digest in the target equals the manifest's.
 
 mod loading;
+mod masking;
 mod proof;
 mod selection;
 
@@ -20,14 +21,17 @@ use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
 use crate::limits::SCHEMA_BYTES_MAX;
 use crate::manifest::{Manifest, TableManifest};
+use crate::mask::Masking;
 use crate::message;
 use crate::pack::ObjectRef;
+use crate::policy::{Policies, Rule};
 use crate::scope::Scope;
 use crate::stage::Sha256;
 use crate::target::{Loading, Outline, Target};
 use crate::vault::Vault;
 use bytes::Bytes;
 use futures::StreamExt;
+use masking::Masker;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,11 +44,13 @@ pub struct RestoreRequest {
     pub selection: Selection,
     /// What of it; everything without one.
     pub scope: Option<Scope>,
+    /// Whether it is for people who may not see everything: the policies say what they see.
+    pub masked: bool,
 }
 
 impl From<Selection> for RestoreRequest {
     fn from(selection: Selection) -> Self {
-        Self { selection, scope: None }
+        Self { selection, scope: None, masked: false }
     }
 }
 
@@ -58,8 +64,10 @@ pub struct Restored {
     pub taken_at: Timestamp,
     /// The region it was read from.
     pub region: String,
-    /// Tables whose digest equals the manifest's.
+    /// Tables whose digest equals the manifest's, or that of the rows as they were masked.
     pub tables: u64,
+    /// Those of them that were masked.
+    pub masked_tables: u64,
     /// Their rows.
     pub rows: u64,
     /// Their bytes, before compression.
@@ -78,6 +86,8 @@ pub struct Restore {
     pub target: Arc<dyn Target>,
     /// Sessions that load at once.
     pub sessions: usize,
+    /// What the owner says of each kind of data.
+    pub policies: Arc<Policies>,
 }
 
 impl Restore {
@@ -87,33 +97,41 @@ impl Restore {
     /// `NotFound` when there is no such snapshot; `Corrupt` when anything stored is not what was stored; those of the
     /// target.
     pub async fn run(&self, request: impl Into<RestoreRequest>) -> Result<Restored> {
-        let RestoreRequest { selection, scope } = request.into();
+        let RestoreRequest { selection, mut scope, masked } = request.into();
         if let Some(scope) = &scope {
             scope.check()?;
         }
         let inventory = select(&*self.vault, selection).await?;
         tracing::info!(backup = %inventory.snapshot, vault = %self.vault.place(), rows = inventory.rows, "restore begins");
-        let manifest = self.manifest(&inventory).await?;
+        let (manifest, masking) = self.manifest(&inventory).await?;
+        if let Some(scope) = &mut scope {
+            masking::resolve_classes(scope, &self.policies, &manifest)?;
+        }
+        let masker = Arc::new(Masker::new(masked.then(|| Arc::clone(&self.policies)), masking));
         self.require_objects(&inventory).await?;
         let schema = self.schema(&manifest).await?;
+        let tables = masker.outlines(&manifest);
+        let mut warnings = masking::warnings(&manifest, &tables);
         let outline = Outline {
             snapshot: manifest.snapshot,
             server: manifest.server.clone(),
             schema,
             roles: manifest.roles.clone(),
-            large_objects: manifest.large_objects.clone(),
+            large_objects: if masked { Vec::new() } else { manifest.large_objects.clone() },
             sequences: manifest.sequences.clone(),
             materialized_views: manifest.materialized_views.clone(),
-            tables: manifest.tables.iter().map(|t| t.table.clone()).collect(),
+            tables,
             scope,
+            masked,
         };
         let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
-        let taken = taken(&manifest, &*loading);
-        loading::load(self, &loading, &manifest.packs, &taken).await?;
+        let taken = taken(&manifest, &*loading, &masker);
+        loading::load(self, &loading, &manifest.packs, &taken, &masker).await?;
         tracing::info!(backup = %inventory.snapshot, "rows are loaded");
-        let warnings = loading.complete().await.context("make indexes, constraints and triggers")?;
+        warnings.extend(loading.complete().await.context("make indexes, constraints and triggers")?);
         tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
-        proof::prove(&loading, &taken, self.sessions).await?;
+        loading::tally_earlier(self, &*loading, &manifest.packs, &taken, &masker).await?;
+        proof::prove(&loading, &taken, &masker, self.sessions).await?;
         loading.finish().await.context("end the restore")?;
         let tally = tally(&taken);
         tracing::info!(backup = %inventory.snapshot, rows = tally.rows, "restore is proven");
@@ -122,13 +140,15 @@ impl Restore {
             taken_at: manifest.taken_at,
             region: self.vault.place().region.clone(),
             tables: taken.len() as u64,
+            masked_tables: taken.iter().filter(|t| t.rules.is_some()).count() as u64,
             rows: tally.rows,
             bytes: tally.bytes,
             warnings,
         })
     }
 
-    async fn manifest(&self, inventory: &Inventory) -> Result<Manifest> {
+    /// Also gives what masks its rows: under a key that is made again from the manifest's own, whenever its restore goes on.
+    async fn manifest(&self, inventory: &Inventory) -> Result<(Manifest, Masking)> {
         let sealed = self.whole(&inventory.manifest).await?;
         let manifest = Manifest::open(&self.keyring, inventory.attempt, &sealed)
             .await
@@ -144,7 +164,9 @@ impl Restore {
                 inventory.snapshot
             )));
         }
-        Ok(manifest)
+        let context = context(Purpose::Manifest, inventory.attempt)?;
+        let key = message::derived_key(&self.keyring, &context, &sealed, b"masking").await?;
+        Ok((manifest, Masking::new(&key)))
     }
 
     async fn schema(&self, manifest: &Manifest) -> Result<Bytes> {
@@ -188,14 +210,16 @@ struct Taken {
     table: TableManifest,
     /// The number of its first segment in the manifest.
     first_segment: u64,
+    /// What becomes of each column, if not all are kept as they are.
+    rules: Option<Arc<[Rule]>>,
 }
 
-fn taken(manifest: &Manifest, loading: &dyn Loading) -> Vec<Taken> {
+fn taken(manifest: &Manifest, loading: &dyn Loading, masker: &Masker) -> Vec<Taken> {
     let mut next = 0;
     let numbered = manifest.tables.iter().map(|table| {
         let first_segment = next;
         next += table.segments.len() as u64;
-        Taken { table: table.clone(), first_segment }
+        Taken { table: table.clone(), first_segment, rules: masker.rules(&table.table) }
     });
     numbered.filter(|t| loading.takes(&t.table.table)).collect()
 }

@@ -103,7 +103,7 @@ impl Case {
             server: self.then.clone(),
             origin: self.origin,
             packs: vec![pack],
-            tables: vec![TableManifest { table: self.stored.clone(), tally, segments: vec![segment] }],
+            tables: vec![TableManifest::new(self.stored.clone(), vec![segment])],
         };
         let now = Description {
             server: self.now.clone(),

@@ -4,10 +4,12 @@
 //! policies, comments, rights. A foreign key pulls nothing: to a table that is not chosen it is reported.
 
 use crate::archive::Entry;
+use crate::describe::some_of;
 use engine::catalog::Warning;
 use engine::error::{Error, Result};
 use engine::scope::{RelationName, Scope};
 use engine::source::{Table, TableKind};
+use engine::target::{Outline, Rows, TableOutline};
 use std::collections::{HashMap, HashSet};
 
 const RELATIONS: [&str; 5] = ["TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE"];
@@ -19,6 +21,9 @@ const OF_ONE: [&str; 2] = ["INDEX", "STATISTICS"];
 /// Belong to all that they depend on.
 const OF_ALL: [&str; 6] = ["INDEX ATTACH", "SEQUENCE OWNED BY", "SEQUENCE SET", "COMMENT", "SECURITY LABEL", "ACL"];
 
+/// What calls others from within a database: Supabase's webhooks are triggers that do.
+const CALLS: [&str; 4] = ["supabase_functions.http_request", "net.http_post", "net.http_get", "net.http_delete"];
+
 /// The large objects, as a table that may be chosen.
 const LARGE_OBJECTS: (&str, &str) = ("pg_catalog", "pg_largeobject");
 
@@ -28,7 +33,11 @@ pub(super) struct Choice {
     pub(super) entries: Vec<Entry>,
     /// Foreign keys that are left out.
     pub(super) warnings: Vec<Warning>,
+    /// Foreign keys between rows of different instants, or to rows that do not come: they may not hold.
+    pub(super) doubtful: HashSet<u32>,
     only: Option<Only>,
+    /// Tables whose rows do not come.
+    rowless: HashSet<RelationName>,
 }
 
 /// The relations that are wanted, when not all are.
@@ -43,15 +52,52 @@ fn name_of(schema: &str, name: &str) -> RelationName {
 }
 
 impl Choice {
-    /// Resolves a scope.
+    /// What an outline wants of an archive.
     ///
     /// # Errors
-    /// `Invalid` for names that the backup does not have, and for foreign keys to what is left out, if the scope does not
-    /// say that these may be left out too.
-    pub(super) fn new(entries: Vec<Entry>, scope: Option<&Scope>, tables: &[Table]) -> Result<Self> {
-        let Some(scope) = scope else { return Ok(Self { entries, warnings: Vec::new(), only: None }) };
+    /// `Invalid` for names that the backup does not have, for foreign keys to what is left out, if the scope does not say that
+    /// these may be left out too, and for tables whose rows are refused.
+    pub(super) fn new(mut entries: Vec<Entry>, outline: &Outline) -> Result<Self> {
+        let mut warnings = Vec::new();
+        if outline.masked {
+            let calls = |e: &Entry| e.kind == "TRIGGER" && CALLS.iter().any(|c| e.make.contains(c));
+            warnings.extend(entries.iter().filter(|e| calls(e)).map(|e| Warning {
+                code: "webhook_left_out".to_owned(),
+                message: format!("{} calls others from within the database: it was left out", e.title()),
+            }));
+            entries.retain(|e| !calls(e));
+        }
+        let doubtful = doubtful(&entries, &outline.tables);
+        let mut choice = Self::of_scope(entries, outline)?;
+        choice.warnings.splice(..0, warnings);
+        choice.doubtful = doubtful;
+        let of = |rows: fn(&Rows) -> bool| outline.tables.iter().filter(move |t| rows(&t.rows));
+        choice.rowless =
+            of(|r| matches!(r, Rows::LeftOut(_))).map(|t| name_of(&t.table.schema, &t.table.name)).collect();
+        let mut refused = Vec::new();
+        for TableOutline { table, rows } in outline.tables.iter().filter(|t| choice.takes(&t.table)) {
+            if let Rows::Refused(why) = rows {
+                refused.push(format!("{}: {why}", name_of(&table.schema, &table.name)));
+            }
+        }
+        if refused.is_empty() {
+            return Ok(choice);
+        }
+        Err(Error::invalid(format!(
+            "{} tables may not be restored here as they are: {}; nothing was changed. Say in the policies what becomes of each column",
+            refused.len(),
+            some_of(&refused)
+        )))
+    }
+
+    fn of_scope(entries: Vec<Entry>, outline: &Outline) -> Result<Self> {
+        let tables: Vec<&Table> = outline.tables.iter().map(|t| &t.table).collect();
+        let everything =
+            Self { entries, warnings: Vec::new(), doubtful: HashSet::new(), only: None, rowless: HashSet::new() };
+        let Some(scope) = &outline.scope else { return Ok(everything) };
+        let Self { entries, .. } = everything;
         let large_objects = scope.tables.contains(&name_of(LARGE_OBJECTS.0, LARGE_OBJECTS.1));
-        require_known(&entries, scope, tables)?;
+        require_known(&entries, scope, &tables)?;
         let mut resolving = Resolving::new(&entries, scope);
         resolving.resolve();
         let references = resolving.references();
@@ -83,12 +129,17 @@ impl Choice {
         Ok(Self {
             entries: kept,
             warnings: references.into_iter().map(left_out).collect(),
+            doubtful: HashSet::new(),
+            rowless: HashSet::new(),
             only: Some(Only { relations, schemas: scope.schemas.iter().cloned().collect(), large_objects }),
         })
     }
 
     /// Whether the rows of a table are wanted.
     pub(super) fn takes(&self, table: &Table) -> bool {
+        if self.rowless.contains(&name_of(&table.schema, &table.name)) {
+            return false;
+        }
         let Some(only) = &self.only else { return true };
         match table.kind {
             TableKind::Table => only.relations.contains(&name_of(&table.schema, &table.name)),
@@ -111,7 +162,7 @@ impl Choice {
     }
 }
 
-fn require_known(entries: &[Entry], scope: &Scope, tables: &[Table]) -> Result<()> {
+fn require_known(entries: &[Entry], scope: &Scope, tables: &[&Table]) -> Result<()> {
     let mut relations: HashSet<RelationName> =
         entries.iter().filter(|e| RELATIONS.contains(&e.kind.as_str())).map(|e| name_of(&e.schema, &e.name)).collect();
     relations.extend(tables.iter().map(|t| name_of(&t.schema, &t.name)));
@@ -128,6 +179,40 @@ fn require_known(entries: &[Entry], scope: &Scope, tables: &[Table]) -> Result<(
         return Ok(());
     }
     Err(Error::invalid(format!("the backup has no {}; nothing was changed", unknown.join(", no "))))
+}
+
+/// The foreign keys of tables, or to tables, whose rows are not those of the snapshot's instant.
+fn doubtful(entries: &[Entry], tables: &[TableOutline]) -> HashSet<u32> {
+    let unsure = |t: &&TableOutline| matches!(t.rows, Rows::Older | Rows::LeftOut(_));
+    let names: HashSet<RelationName> =
+        tables.iter().filter(unsure).map(|t| name_of(&t.table.schema, &t.table.name)).collect();
+    if names.is_empty() {
+        return HashSet::new();
+    }
+    let by_id: HashMap<u32, &Entry> = entries.iter().map(|e| (e.id, e)).collect();
+    let is_unsure = |e: &Entry| e.kind == "TABLE" && names.contains(&name_of(&e.schema, &e.name));
+    let mut unsure: HashSet<u32> = entries.iter().filter(|e| is_unsure(e)).map(|e| e.id).collect();
+    // The rows of a partition are its parent's.
+    loop {
+        let before = unsure.len();
+        for attach in entries.iter().filter(|e| e.kind == "TABLE ATTACH") {
+            unsure.extend(
+                partition(attach, &by_id)
+                    .filter(|(child, _)| unsure.contains(child))
+                    .map(|(_, p)| p)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        if unsure.len() == before {
+            break;
+        }
+    }
+    let keys = entries.iter().filter(|e| e.kind == "FK CONSTRAINT");
+    let on_unsure = |e: &&Entry| {
+        let through = e.depends_on.iter().filter_map(|d| by_id.get(d)).flat_map(|e| &e.depends_on);
+        e.depends_on.iter().chain(through).any(|d| unsure.contains(d))
+    };
+    keys.filter(on_unsure).map(|e| e.id).collect()
 }
 
 struct Resolving<'a> {

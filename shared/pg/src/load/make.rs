@@ -41,6 +41,10 @@ pub(super) struct Making<'a> {
     pub(super) done: &'a Mutex<HashSet<u32>>,
     /// Those that are left out, and why.
     pub(super) left: &'a Mutex<BTreeMap<u32, String>>,
+    /// Foreign keys that the rows may not fulfil.
+    pub(super) doubtful: &'a HashSet<u32>,
+    /// Those that were made for new rows only, and why.
+    pub(super) unchecked: &'a Mutex<BTreeMap<u32, String>>,
 }
 
 /// The entries that an interrupted restore made.
@@ -107,8 +111,22 @@ impl Making<'_> {
         if by == Maker::Either && self.separate && made.as_ref().is_err_and(|e| e.kind() != ErrorKind::Unavailable) {
             made = run(&mut *self.restorer.lock().await, &script).await;
         }
+        if let Err(e) = &made
+            && self.doubtful.contains(&entry.id)
+            && e.kind() != ErrorKind::Unavailable
+        {
+            let why = format!("{} holds for new rows only: {e}", entry.title());
+            made = self.make_unchecked(entry).await;
+            if made.is_ok() {
+                self.unchecked.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id, why);
+            }
+        }
         let made = made.context(format!("make {}", entry.title()));
         if let Err(e) = made {
+            if e.kind() != ErrorKind::Unavailable && self.doubtful.contains(&entry.id) {
+                self.leave_out(entry, e.to_string());
+                return Ok(());
+            }
             if e.kind() == ErrorKind::Denied && may_be_left_out(&entry.kind) {
                 self.leave_out(entry, e.to_string());
                 return Ok(());
@@ -117,6 +135,13 @@ impl Making<'_> {
         }
         self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.id);
         Ok(())
+    }
+
+    /// A foreign key that does not look at the rows that are there.
+    async fn make_unchecked(&self, entry: &Entry) -> Result<()> {
+        let make = entry.make.trim_end().trim_end_matches(';');
+        let entry = Entry { make: format!("{make} not valid;"), ..entry.clone() };
+        run(self.builders.lend().await?.wire()?, &self.script(&entry)).await
     }
 
     fn leave_out(&self, entry: &Entry, why: String) {
@@ -135,10 +160,13 @@ impl Making<'_> {
         }
     }
 
-    /// What was left out, each with the reason.
+    /// What was left out or made for new rows only, each with the reason.
     pub(super) fn left_out(&self) -> Vec<Warning> {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.values().map(|why| Warning { code: "left_out".to_owned(), message: why.clone() }).collect()
+        let warning = |code: &str, why: &String| Warning { code: code.to_owned(), message: why.clone() };
+        let unchecked = self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+        let unchecked = unchecked.values().map(|why| warning("reference", why));
+        left.values().map(|why| warning("left_out", why)).chain(unchecked).collect()
     }
 
     fn script(&self, entry: &Entry) -> String {

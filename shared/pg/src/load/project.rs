@@ -13,6 +13,7 @@ use engine::catalog::Warning;
 use engine::error::{Error, Result, ResultExt};
 use engine::scope::RelationName;
 use engine::source::{Table, quote_identifier};
+use engine::target::TableOutline;
 use std::collections::{HashMap, HashSet};
 
 /// Of the managed schemas, those whose rows are the owner's.
@@ -83,10 +84,10 @@ impl Project {
     ///
     /// # Errors
     /// `Unsupported` when a table of the project lacks a column of the backup's.
-    pub(super) fn narrow(&self, choice: &mut Choice, tables: &[Table]) -> Result<Managed> {
+    pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline]) -> Result<Managed> {
         let mut managed = Managed::default();
         let (mut left, mut older) = (Vec::new(), Vec::new());
-        for table in tables.iter().filter(|t| is_managed(&t.schema) && choice.takes(t)) {
+        for table in tables.iter().map(|t| &t.table).filter(|t| is_managed(&t.schema) && choice.takes(t)) {
             let name = name_of(table);
             let note = NOTES.contains(&(table.schema.as_str(), table.name.as_str()));
             match self.columns.get(&name) {

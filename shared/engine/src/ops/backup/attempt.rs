@@ -4,6 +4,7 @@ use super::Backup;
 use super::packing::Packing;
 use super::progress::Counters;
 use super::reading::{Board, Read, Reading};
+use super::treatment::{self, Treatment};
 use crate::catalog::{Lease, Phase, SnapshotRecord, SnapshotSummary, Warning};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Timestamp;
@@ -103,7 +104,8 @@ impl Backup {
             warnings,
             full_reason,
         };
-        let read = self.read(attempt, &mut making, reusable).await;
+        let treatments = self.treatments(attempt.record.part.as_deref(), description, &reusable, origin.taken_at)?;
+        let read = self.read(attempt, &mut making, reusable, treatments).await;
         let schema = capture.schema();
         let closed = capture.close().await;
         let Some(read) = read? else { return Ok(Ended::OutOfTime) };
@@ -138,12 +140,19 @@ impl Backup {
     }
 
     /// Reads everything that is not stored yet, and makes sure of the rest. `None` when the time is up.
-    async fn read(&self, attempt: &Attempt<'_>, making: &mut Making, reusable: Reusable) -> Result<Option<Read>> {
+    async fn read(
+        &self,
+        attempt: &Attempt<'_>,
+        making: &mut Making,
+        reusable: Reusable,
+        mut treatments: Vec<Treatment>,
+    ) -> Result<Option<Read>> {
         let mut reusable = Some(reusable);
         loop {
             let reading = Arc::new(Reading {
                 capture: Arc::clone(&making.capture),
-                board: Mutex::new(Board::new(making.capture.description())),
+                board: Mutex::new(Board::new(&treatments)),
+                treatments: treatments.clone(),
                 packing: Arc::clone(&making.packing),
                 keyring: Arc::clone(&self.keyring),
                 key: Arc::clone(&making.keys.rows),
@@ -151,6 +160,7 @@ impl Backup {
                 counters: Arc::clone(&attempt.counters),
                 reusable: reusable.take().unwrap_or_default(),
             });
+            reading.begin();
             if !self.copy(attempt, making, &reading).await? {
                 return Ok(None);
             }
@@ -166,6 +176,7 @@ impl Backup {
             making.warnings.push(Warning { code: "sample_differs".to_owned(), message: wrong.clone() });
             making.full_reason = Some(wrong);
             self.remember(&*making.capture, attempt.id, &BTreeSet::new(), &mut making.warnings).await;
+            treatments.iter_mut().for_each(Treatment::read_if_kept);
             attempt.counters.begin_again();
         }
     }
@@ -243,6 +254,8 @@ impl Backup {
         let description = making.capture.description().clone();
         let mut warnings = description.warnings;
         warnings.extend(making.warnings);
+        let mut coverage = description.coverage;
+        coverage.extend(treatment::coverage(&read.tables));
         let manifest = Manifest {
             format: FORMAT_VERSION,
             snapshot: record.id,
@@ -258,7 +271,7 @@ impl Backup {
             roles: description.roles,
             large_objects: description.large_objects,
             materialized_views: description.materialized_views,
-            coverage: description.coverage,
+            coverage,
             warnings,
         };
         // What the reader will assert is asserted before anything names it.

@@ -4,6 +4,7 @@
 use super::BackupSettings;
 use super::packing::Packing;
 use super::progress::Counters;
+use super::treatment::Treatment;
 use crate::digest::{Fingerprint, RowTally};
 use crate::envelope::SealKey;
 use crate::error::{Error, Result, ResultExt};
@@ -13,7 +14,7 @@ use crate::manifest::{Origin, TableManifest};
 use crate::pack::ObjectRef;
 use crate::reuse::Reusable;
 use crate::segment::{RowFormat, Segment, SegmentWriter};
-use crate::source::{Capture, Description, Run, RunPrint, Table};
+use crate::source::{Capture, Run, RunPrint, Table};
 use futures::StreamExt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,12 +44,14 @@ enum Made {
     Copied(Segment),
     /// Its extents lie in packs of [`Reusable::packs`].
     Reused(Segment, Origin),
+    /// As well, and it may have changed since: its table is not read this time.
+    Kept(Segment, Option<Origin>),
 }
 
 impl Made {
     fn segment(&self) -> &Segment {
         match self {
-            Self::Copied(segment) | Self::Reused(segment, _) => segment,
+            Self::Copied(segment) | Self::Reused(segment, _) | Self::Kept(segment, _) => segment,
         }
     }
 }
@@ -75,6 +78,8 @@ pub(super) struct Reading {
     pub(super) settings: BackupSettings,
     pub(super) counters: Arc<Counters>,
     pub(super) reusable: Reusable,
+    /// What is done with each table.
+    pub(super) treatments: Vec<Treatment>,
 }
 
 /// All tables of a snapshot, and where their rows lie.
@@ -111,6 +116,26 @@ impl Reading {
                     Counters::add(&self.counters.tables, u64::from(last));
                 }
             }
+        }
+    }
+
+    /// Counts what is not read.
+    pub(super) fn begin(&self) {
+        let counters = &self.counters;
+        for (table, treatment) in self.capture.description().tables.iter().zip(&self.treatments) {
+            match treatment {
+                Treatment::Read => continue,
+                Treatment::Keep(kept) => {
+                    for segment in kept.segments.iter().filter(|s| s.tally.rows > 0) {
+                        counters.reused.add(segment.tally);
+                        Counters::add(&counters.rows, segment.tally.rows);
+                        Counters::add(&counters.bytes, segment.tally.bytes);
+                    }
+                }
+                Treatment::Exclude(_) => {}
+            }
+            Counters::add(&counters.disk_bytes, weight(table));
+            Counters::add(&counters.tables, 1);
         }
     }
 
@@ -180,7 +205,7 @@ impl Reading {
             .flat_map(|(table, segments)| segments.iter().flatten().map(move |made| (table, made)))
             .filter_map(|(table, made)| match made {
                 Made::Reused(segment, _) => Some((table, segment.clone())),
-                Made::Copied(_) => None,
+                Made::Copied(_) | Made::Kept(..) => None,
             })
             .collect()
     }
@@ -208,7 +233,7 @@ impl Reading {
             for segment in &mut segments {
                 used.renumber(segment, |n| packs[n].0);
             }
-            table_of(&tables[table], segments)
+            TableManifest::new(tables[table].clone(), segments)
         });
         let tables = tables.collect();
         (used.packs, tables)
@@ -220,7 +245,13 @@ impl Reading {
         let mut origins = BTreeMap::from([(own.attempt, own)]);
         let mut used = Used::default();
         let mut tables = Vec::with_capacity(made.len());
-        for (table, made) in self.capture.description().tables.iter().zip(made) {
+        for ((table, made), treatment) in self.capture.description().tables.iter().zip(made).zip(&self.treatments) {
+            if let Treatment::Exclude(class) = treatment {
+                let excluded = Some(class.clone());
+                tables.push(TableManifest { excluded, ..TableManifest::new(table.clone(), Vec::new()) });
+                continue;
+            }
+            let taken_at = if let Treatment::Keep(kept) = treatment { Some(kept.taken_at) } else { None };
             if made.is_empty() || made.iter().any(Option::is_none) {
                 return Err(Error::internal(format!("not every segment of {} was copied", table.quoted())));
             }
@@ -233,18 +264,17 @@ impl Reading {
                         origins.insert(origin.attempt, origin);
                         used.renumber(&mut segment, |n| self.reusable.packs()[n]);
                     }
+                    Made::Kept(_, origin) => {
+                        origins.extend(origin.map(|o| (o.attempt, o)));
+                        used.renumber(&mut segment, |n| self.reusable.packs()[n]);
+                    }
                 }
                 segments.push(segment);
             }
-            tables.push(table_of(table, segments));
+            tables.push(TableManifest { taken_at, ..TableManifest::new(table.clone(), segments) });
         }
         Ok(Read { origins: origins.into_values().collect(), packs: used.packs, tables })
     }
-}
-
-fn table_of(table: &Table, segments: Vec<Segment>) -> TableManifest {
-    let tally = segments.iter().fold(RowTally::default(), |sum, s| sum.plus(s.tally));
-    TableManifest { table: table.clone(), tally, segments }
 }
 
 /// The packs that a list of segments refers to, in the order in which they come.
@@ -283,15 +313,24 @@ enum Next {
 }
 
 impl Board {
-    pub(super) fn new(description: &Description) -> Self {
-        let tables = description.tables.len();
-        Self {
-            work: (0..tables).map(|table| Work::Plan { table }).collect(),
+    pub(super) fn new(treatments: &[Treatment]) -> Self {
+        let mut board = Self {
+            work: VecDeque::new(),
             planning: 0,
-            segments: vec![Vec::new(); tables],
-            left: vec![0; tables],
+            segments: vec![Vec::new(); treatments.len()],
+            left: vec![0; treatments.len()],
             unlisted: Vec::new(),
+        };
+        for (table, treatment) in treatments.iter().enumerate() {
+            match treatment {
+                Treatment::Read => board.work.push_back(Work::Plan { table }),
+                Treatment::Keep(kept) => {
+                    board.segments[table] = kept.with_origins().map(|(s, o)| Some(Made::Kept(s, o))).collect()
+                }
+                Treatment::Exclude(_) => {}
+            }
         }
+        board
     }
 
     fn take(&mut self) -> Next {

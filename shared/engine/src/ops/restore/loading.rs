@@ -1,10 +1,12 @@
 //! The rows: read and opened in tasks of their own, a little ahead of the sessions that load them.
 
+use super::masking::Masker;
 use super::{Restore, Taken, in_sessions, tally};
 use crate::error::{Error, Result, ResultExt};
 use crate::limits::{BATCH_BYTES, BATCHES_AHEAD, CHUNKS_AHEAD, WHOLE_TABLE_BYTES_MAX};
 use crate::manifest::TableManifest;
 use crate::pack::ObjectRef;
+use crate::policy::Rule;
 use crate::segment::{self, Segment};
 use crate::source::RowStream;
 use crate::target::{Batch, Loading};
@@ -19,15 +21,18 @@ pub(super) async fn load(
     loading: &Arc<dyn Loading>,
     packs: &[ObjectRef],
     taken: &[Taken],
+    masker: &Arc<Masker>,
 ) -> Result<()> {
     let packs = Arc::new(packs.iter().map(|p| p.key).collect::<Vec<_>>());
     let work = plan(taken, loading.loaded(), restore.sessions);
     let (vault, keyring, loading) = (Arc::clone(&restore.vault), Arc::clone(&restore.keyring), Arc::clone(loading));
-    in_sessions(restore.sessions * BATCHES_AHEAD, work, move |(batch, segments): (Batch, Vec<Segment>)| {
+    let masker = Arc::clone(masker);
+    in_sessions(restore.sessions * BATCHES_AHEAD, work, move |(batch, segments, rules): Work| {
         let expected: u64 = segments.iter().map(|s| s.tally.rows).sum();
         let (vault, keyring, packs) = (Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs));
         let read = move |s| segment::read(Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs), s);
-        let rows = ahead(Box::pin(stream::iter(segments).flat_map(read)));
+        let rows = masker.apply(batch.table.oid, rules, Box::pin(stream::iter(segments).flat_map(read)));
+        let rows = ahead(rows);
         let loading = Arc::clone(&loading);
         async move {
             let table = batch.table.quoted();
@@ -41,17 +46,46 @@ pub(super) async fn load(
     .await
 }
 
+/// Counts the masked rows that an interrupted restore had loaded, as they were sent: the proof needs all of them.
+pub(super) async fn tally_earlier(
+    restore: &Restore,
+    loading: &dyn Loading,
+    packs: &[ObjectRef],
+    taken: &[Taken],
+    masker: &Arc<Masker>,
+) -> Result<()> {
+    let packs = Arc::new(packs.iter().map(|p| p.key).collect::<Vec<_>>());
+    for Taken { table, first_segment, rules } in taken.iter().filter(|t| t.rules.is_some()) {
+        for (number, segment) in (*first_segment..).zip(&table.segments) {
+            if !loading.loaded().contains(&number) {
+                continue;
+            }
+            let (vault, keyring) = (Arc::clone(&restore.vault), Arc::clone(&restore.keyring));
+            let rows = segment::read(vault, keyring, Arc::clone(&packs), segment.clone());
+            let mut masked = masker.apply(table.table.oid, rules.clone(), rows);
+            while let Some(chunk) = masked.next().await {
+                chunk?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A batch, its segments, and what becomes of their columns.
+type Work = (Batch, Vec<Segment>, Option<Arc<[Rule]>>);
+
 /// Cuts what is to be loaded into batches. A table of which nothing is there is one batch, if it is not so large that the
 /// other sessions would wait for it at the end, or that an interruption would cost much.
-fn plan(taken: &[Taken], loaded: &HashSet<u64>, sessions: usize) -> VecDeque<(Batch, Vec<Segment>)> {
+fn plan(taken: &[Taken], loaded: &HashSet<u64>, sessions: usize) -> VecDeque<Work> {
     let share = tally(taken).bytes / sessions.max(1) as u64;
     let mut work = VecDeque::new();
-    for Taken { table, first_segment } in taken {
+    for Taken { table, first_segment, rules } in taken {
         let numbered: Vec<(u64, &Segment)> =
             (*first_segment..).zip(&table.segments).filter(|(_, s)| s.tally.rows > 0).collect();
         let left: Vec<_> = numbered.iter().filter(|(n, _)| !loaded.contains(n)).copied().collect();
         let whole = left.len() == numbered.len() && table.tally.bytes <= WHOLE_TABLE_BYTES_MAX.min(share);
-        work.extend(batches(table, &left, whole));
+        let batches = batches(table, &left, whole).into_iter();
+        work.extend(batches.map(|(batch, segments)| (batch, segments, rules.clone())));
     }
     work
 }

@@ -1,9 +1,10 @@
-//! The proof: every table of the target, read back, has the digest that the manifest says.
+//! The proof: every table of the target, read back, has the digest that the manifest says; one that was masked has that of the
+//! rows that were sent.
 
+use super::masking::Masker;
 use super::{Taken, in_sessions};
 use crate::digest::{RowMeter, RowTally};
 use crate::error::{Error, Result, ResultExt};
-use crate::manifest::TableManifest;
 use crate::source::{Run, Table};
 use crate::target::Loading;
 use futures::StreamExt;
@@ -11,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads every table of the target back and compares it with the manifest.
-pub(super) async fn prove(loading: &Arc<dyn Loading>, taken: &[Taken], sessions: usize) -> Result<()> {
+pub(super) async fn prove(loading: &Arc<dyn Loading>, taken: &[Taken], masker: &Masker, sessions: usize) -> Result<()> {
     let mut work = VecDeque::new();
     for (index, Taken { table, .. }) in taken.iter().enumerate() {
         let shared = Arc::new(table.table.clone());
@@ -31,20 +32,32 @@ pub(super) async fn prove(loading: &Arc<dyn Loading>, taken: &[Taken], sessions:
     })
     .await?;
     let tallies = tallies.lock().unwrap_or_else(PoisonError::into_inner);
-    taken.iter().zip(tallies.iter()).try_for_each(|(taken, found)| require_equal(&taken.table, found))
+    taken.iter().zip(tallies.iter()).try_for_each(|(taken, found)| {
+        let table = &taken.table;
+        let (wanted, from) = match &taken.rules {
+            Some(_) => (masker.sent(table.table.oid), "masked, the snapshot has"),
+            None => (table.tally, "the snapshot has"),
+        };
+        require_equal(&table.table, found, &wanted, from)?;
+        // Masking changes columns, never the number of rows.
+        if found.rows == table.tally.rows {
+            return Ok(());
+        }
+        Err(Error::internal(format!("{} was masked into another number of rows", table.table.quoted())))
+    })
 }
 
-fn require_equal(table: &TableManifest, found: &RowTally) -> Result<()> {
-    if *found == table.tally {
+fn require_equal(table: &Table, found: &RowTally, wanted: &RowTally, from: &str) -> Result<()> {
+    if found == wanted {
         return Ok(());
     }
     Err(Error::corrupt(format!(
-        "{} was restored as {} rows with digest {}; the snapshot has {} rows with digest {}: do not use this target",
-        table.table.quoted(),
+        "{} was restored as {} rows with digest {}; {from} {} rows with digest {}: do not use this target",
+        table.quoted(),
         found.rows,
         found.digest,
-        table.tally.rows,
-        table.tally.digest
+        wanted.rows,
+        wanted.digest
     )))
 }
 
