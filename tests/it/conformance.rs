@@ -37,3 +37,14 @@ async fn the_key_service_over_kms_conforms() {
         conformance::keys(&*home, &*replica, &*stranger, &unfaithful).await;
     }
 }
+
+#[tokio::test]
+async fn the_storage_over_s3_conforms() {
+    let mut cloud = Cloud::start("storage-conforms");
+    let endpoint = cloud.aws().endpoint();
+    let url = endpoint.replacen("http://", "http://test:test@", 1) + "/?region=eu-west-1";
+    cloud.set("BACKUP_STORAGE_URL", &url);
+    cloud.use_source("arn:aws:secretsmanager:eu-west-1:123456789012:secret:backup-database-AbCdEf");
+    let storage = cloud.clients().await.source_storage().await.expect("an address").expect("is set up");
+    conformance::storage(&*storage).await;
+}

@@ -11,6 +11,7 @@ use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
 use engine::queue::BackupOrder;
+use engine::storage::Storage;
 use engine::vault::Vault;
 use pg::{Address, Clients, PgSource, PgTarget, SourceSettings, TargetSettings};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(crate) struct Deployment {
     pub(crate) world: World,
     pub(crate) settings: BackupSettings,
     pub(crate) lock_timeout: Duration,
+    /// The objects that are backed up, and where they are restored to.
+    pub(crate) storages: [Option<Arc<dyn Storage>>; 2],
     roots: Option<PathBuf>,
 }
 
@@ -38,7 +41,7 @@ impl Deployment {
             full_every_days: None,
             policies: Arc::default(),
         };
-        Self { world, settings, lock_timeout: Duration::from_secs(2), roots: None }
+        Self { world, settings, lock_timeout: Duration::from_secs(2), storages: [None, None], roots: None }
     }
 
     /// With a file of roots that servers' certificates must lead to.
@@ -67,6 +70,7 @@ impl Deployment {
             keyring: self.keyring(0),
             catalog: Arc::clone(&self.world.catalog) as _,
             source: Arc::new(PgSource::new(self.source(url))),
+            storage: self.storages[0].clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::clone(&self.world.entropy) as _,
             settings: self.settings.clone(),
@@ -114,6 +118,7 @@ impl Deployment {
             vault: Arc::clone(&self.world.vaults[region]) as _,
             keyring: self.keyring(region),
             target: Arc::new(PgTarget::new(target)),
+            storage: self.storages[1].clone(),
             sessions: 2,
             policies: Arc::clone(&self.settings.policies),
         }

@@ -9,11 +9,11 @@ use engine::error::ErrorKind;
 use engine::ops::backup::BackupOutcome;
 use engine::ops::rebuild::rebuild;
 use engine::ops::restore::Selection;
-use testkit::{MemoryCatalog, MemoryTarget, When};
+use testkit::{MemoryCatalog, MemoryStorage, MemoryTarget, When};
 
 #[tokio::test]
 async fn a_backup_and_its_replication_survive_the_failure_of_every_call() {
-    let clean = Scene::new();
+    let clean = Scene::with_objects();
     clean.back_up().await.expect("backs up");
     clean.deliver_events().await;
     let steps = clean.world.faults.steps();
@@ -24,7 +24,7 @@ async fn a_backup_and_its_replication_survive_the_failure_of_every_call() {
         for step in 1..=steps {
             for when in When::ALL {
                 let what = format!("seed {SEED}, call {step} of {steps}, {when:?}, {kind}");
-                let scene = Scene::new();
+                let scene = Scene::with_objects();
                 scene.world.faults.arm(step, when, kind);
                 let made = scene.back_up().await;
                 scene.deliver_events().await;
@@ -42,12 +42,14 @@ async fn a_backup_and_its_replication_survive_the_failure_of_every_call() {
 
 #[tokio::test]
 async fn a_restore_survives_the_failure_of_every_call() {
-    let scene = Scene::new();
+    let scene = Scene::with_objects();
     scene.back_up().await.expect("backs up");
     scene.deliver_events().await;
     let before = scene.world.faults.steps();
     let target = MemoryTarget::new(scene.world.faults.clone());
-    scene.restore(1, Selection::Newest, &target).await.expect("restores");
+    let objects = MemoryStorage::new(scene.world.faults.clone());
+    scene.restore_to(1, Selection::Newest, &target, &objects).await.expect("restores");
+    assert_eq!(objects.contents(), scene.storage.contents());
     let steps = scene.world.faults.steps() - before;
     let wanted = target.rows();
 
@@ -55,14 +57,19 @@ async fn a_restore_survives_the_failure_of_every_call() {
         for when in When::ALL {
             let what = format!("seed {SEED}, call {step} of {steps}, {when:?}");
             let target = MemoryTarget::new(scene.world.faults.clone());
+            let objects = MemoryStorage::new(scene.world.faults.clone());
             scene.world.faults.arm(scene.world.faults.steps() + step, when, ErrorKind::Unavailable);
-            let first = scene.restore(1, Selection::Newest, &target).await;
+            let first = scene.restore_to(1, Selection::Newest, &target, &objects).await;
             scene.world.faults.heal();
             // A restore whose last answer was lost has ended, and refuses to be begun again.
             if first.is_err() && !target.is_finished() {
-                scene.restore(1, Selection::Newest, &target).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+                scene
+                    .restore_to(1, Selection::Newest, &target, &objects)
+                    .await
+                    .unwrap_or_else(|e| panic!("{what}: {e}"));
             }
             assert_eq!(target.rows(), wanted, "{what}");
+            assert_eq!(objects.contents(), scene.storage.contents(), "{what}");
         }
     }
 }
@@ -92,12 +99,12 @@ async fn a_lost_catalog_is_rebuilt_from_any_one_vault() {
 
 #[tokio::test]
 async fn a_backup_that_is_killed_at_any_call_is_settled_by_the_next() {
-    let clean = Scene::new();
+    let clean = Scene::with_objects();
     clean.back_up().await.expect("backs up");
     let steps = clean.world.faults.steps();
     for step in 1..=steps {
         let what = format!("seed {SEED}, killed at call {step} of {steps}");
-        let scene = Scene::new();
+        let scene = Scene::with_objects();
         {
             // Dropping the future is what a kill looks like: nothing of it runs any more.
             let run = scene.back_up();

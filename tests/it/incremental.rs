@@ -14,7 +14,7 @@ use testkit::When;
 
 impl Scene {
     /// A backup that is made in one invocation.
-    async fn committed(&self) -> SnapshotRecord {
+    pub(crate) async fn committed(&self) -> SnapshotRecord {
         match self.back_up().await.expect("backs up") {
             BackupOutcome::Committed(record) => *record,
             other => panic!("not committed: {other:?}"),

@@ -23,5 +23,6 @@ mod versions;
 mod project;
 mod scope;
 mod policies;
+mod storage;
 mod round_trip;
 mod end_to_end;

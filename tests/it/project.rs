@@ -8,7 +8,7 @@ use std::process::Command;
 
 impl Postgres {
     /// A database as a new project has it. Gives its URL as its owner.
-    fn create_project(&self, name: &str) -> String {
+    pub(crate) fn create_project(&self, name: &str) -> String {
         self.create(name);
         for script in
             ["infra/local/sample/01-roles.sql", "infra/local/sample/02-supabase.sql", "tests/fixtures/project.sql"]

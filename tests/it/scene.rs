@@ -13,7 +13,7 @@ use engine::queue::BackupOrder;
 use engine::vault::{Vault, list_all};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{MemorySource, MemoryTarget, World};
+use testkit::{MemorySource, MemoryStorage, MemoryTarget, World};
 
 /// The seed of every scene.
 pub(crate) const SEED: u64 = 7;
@@ -22,6 +22,7 @@ pub(crate) const SEED: u64 = 7;
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) source: MemorySource,
+    pub(crate) storage: MemoryStorage,
     pub(crate) settings: BackupSettings,
 }
 
@@ -30,6 +31,7 @@ impl Scene {
         let world = World::new(SEED).expect("a world");
         let rows = |n: usize| (0..n).map(|i| format!("{i}\trow {i}")).collect::<Vec<_>>();
         let tables = [("empty", 0), ("large", 95), ("small", 3)].map(|(name, n)| (name.to_owned(), rows(n)));
+        let storage = MemoryStorage::new(world.faults.clone());
         let source = MemorySource::new(tables, world.faults.clone());
         let settings = BackupSettings {
             source: "database".to_owned(),
@@ -40,7 +42,19 @@ impl Scene {
             full_every_days: None,
             policies: Arc::default(),
         };
-        Self { world, source, settings }
+        Self { world, source, storage, settings }
+    }
+
+    /// With objects of Storage, which the database lists.
+    pub(crate) fn with_objects() -> Self {
+        let scene = Self::new();
+        for (bucket, name, content) in
+            [("avatars", "ana.png", "a portrait"), ("scans", "empty", ""), ("scans", "a/b", "b")]
+        {
+            scene.storage.write(bucket, name, content);
+        }
+        let source = scene.source.clone().with_storage(&scene.storage);
+        Self { source, ..scene }
     }
 
     pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
@@ -58,11 +72,14 @@ impl Scene {
             keyring: self.keyring(0),
             catalog: Arc::clone(&self.world.catalog) as _,
             source: Arc::new(self.source.clone()),
+            storage: Some(Arc::new(self.storage.clone())),
             clock: Arc::clone(&self.world.clock) as _,
             entropy: Arc::clone(&self.world.entropy) as _,
             settings: self.settings.clone(),
             queue: Some(Arc::clone(&self.world.queue) as _),
         };
+        // Ids are in the order in which they were made, and two are never made in one millisecond.
+        self.world.clock.advance(Duration::from_millis(1));
         let deadline = seconds.map(|s| self.world.clock.now().plus_s(s));
         backup.run(BackupRequest { order, deadline }).await
     }
@@ -84,10 +101,22 @@ impl Scene {
     }
 
     pub(crate) async fn restore(&self, region: usize, selection: Selection, target: &MemoryTarget) -> Result<Restored> {
+        self.restore_to(region, selection, target, &MemoryStorage::new(self.world.faults.clone())).await
+    }
+
+    /// Also the objects.
+    pub(crate) async fn restore_to(
+        &self,
+        region: usize,
+        selection: Selection,
+        target: &MemoryTarget,
+        storage: &MemoryStorage,
+    ) -> Result<Restored> {
         let restore = Restore {
             vault: Arc::clone(&self.world.vaults[region]) as _,
             keyring: self.keyring(region),
             target: Arc::new(target.clone()),
+            storage: Some(Arc::new(storage.clone())),
             sessions: 1,
             policies: Arc::clone(&self.settings.policies),
         };
@@ -125,12 +154,14 @@ impl Scene {
             }
             for region in 0..3 {
                 let target = MemoryTarget::new(self.world.faults.clone());
-                self.restore(region, Selection::Snapshot(record.id), &target)
+                let storage = MemoryStorage::new(self.world.faults.clone());
+                self.restore_to(region, Selection::Snapshot(record.id), &target, &storage)
                     .await
                     .unwrap_or_else(|e| panic!("{what}: {e}"));
                 let mut wanted = self.source.rows();
                 wanted.retain(|_, rows| !rows.is_empty());
                 assert_eq!(target.rows(), wanted, "{what}");
+                assert_eq!(storage.contents(), self.storage.contents(), "{what}");
             }
         }
     }

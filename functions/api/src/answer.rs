@@ -1,7 +1,7 @@
 //! What the API says: the specification's `BackupStatus` and `BackupMetadata`, and optional fields of ours beside them.
 
 use engine::catalog::{
-    Phase, Progress, Replica, SegmentCounts, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning,
+    BlobCounts, Phase, Progress, Replica, SegmentCounts, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning,
 };
 use engine::clock::Timestamp;
 use engine::id::SnapshotId;
@@ -27,6 +27,9 @@ pub(crate) struct BackupStatus {
     // From here on ours.
     source: String,
     trigger: Trigger,
+    /// The part that was asked for; everything without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     phase: Phase,
     heartbeat_at: Timestamp,
     tables: u64,
@@ -39,6 +42,9 @@ pub(crate) struct BackupStatus {
     /// What each segment cost.
     #[serde(flatten)]
     segments: SegmentCounts,
+    /// Objects of Storage.
+    #[serde(flatten)]
+    blobs: BlobCounts,
     /// Why everything was read, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     full_reason: Option<String>,
@@ -78,7 +84,7 @@ pub(crate) struct BackupPage {
 
 impl From<SnapshotRecord> for BackupStatus {
     fn from(record: SnapshotRecord) -> Self {
-        let Progress { percent, tables_total, tables, rows, bytes, bytes_stored, segments } = record.progress;
+        let Progress { percent, tables_total, tables, rows, bytes, bytes_stored, blobs, segments } = record.progress;
         let metadata = record.summary.as_ref().and_then(|summary| metadata(&record, summary));
         Self {
             id: record.id,
@@ -90,6 +96,7 @@ impl From<SnapshotRecord> for BackupStatus {
             metadata,
             source: record.source,
             trigger: record.trigger,
+            part: record.part,
             phase: record.phase,
             heartbeat_at: record.heartbeat_at,
             tables,
@@ -98,6 +105,7 @@ impl From<SnapshotRecord> for BackupStatus {
             bytes,
             bytes_stored,
             segments,
+            blobs,
             full_reason: record.full_reason,
             hand_overs: record.hand_overs.count,
             replicas: record.replicas,

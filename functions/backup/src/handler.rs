@@ -141,6 +141,7 @@ impl Function {
             vaults,
             catalog: self.clients.catalog()?,
             source: Arc::new(source),
+            storage: self.clients.source_storage().await?,
             clock: Arc::new(SystemClock),
             entropy,
             settings: BackupSettings {

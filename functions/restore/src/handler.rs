@@ -85,6 +85,7 @@ impl Function {
             keyring: Arc::new(Keyring::new(self.clients.keys(region)?, Arc::new(SystemEntropy))),
             vault,
             target: Arc::new(target),
+            storage: self.clients.target_storage(environment).await?,
             sessions: self.settings.sessions,
             policies: Arc::clone(&self.settings.policies),
         };

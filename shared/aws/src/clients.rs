@@ -6,7 +6,8 @@ use crate::catalog::DynamoCatalog;
 use crate::keys::KmsKeys;
 use crate::queue::SqsQueue;
 use crate::secrets;
-use crate::settings::{DatabaseAddress, Environment, Secret, Settings};
+use crate::settings::{DatabaseAddress, Environment, Secret, Settings, StorageSetting};
+use crate::storage::S3Storage;
 use crate::vault::S3Vault;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -17,6 +18,7 @@ use engine::catalog::Catalog;
 use engine::error::{Error, Result};
 use engine::keyring::KeyService;
 use engine::queue::BackupQueue;
+use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,13 +120,40 @@ impl Clients {
         self.resolve(self.settings.target(environment)?).await
     }
 
+    /// The objects that are backed up with the database, if that is set up.
+    ///
+    /// # Errors
+    /// Those of Secrets Manager; `Invalid` when the secret holds no address.
+    pub async fn source_storage(&self) -> Result<Option<Arc<dyn Storage>>> {
+        self.storage(self.settings.storage()).await
+    }
+
+    /// Where an environment's objects are restored to, if that is set up.
+    ///
+    /// # Errors
+    /// As [`Self::source_storage`].
+    pub async fn target_storage(&self, environment: Environment) -> Result<Option<Arc<dyn Storage>>> {
+        self.storage(self.settings.target_storage(environment)).await
+    }
+
+    async fn storage(&self, setting: Option<&StorageSetting>) -> Result<Option<Arc<dyn Storage>>> {
+        let address = match setting {
+            None => return Ok(None),
+            Some(StorageSetting::Url(address)) => address.clone(),
+            Some(StorageSetting::SecretArn(arn)) => secrets::fetch_storage(&self.secrets_of(arn)?, arn).await?,
+        };
+        Ok(Some(Arc::new(S3Storage::new(&self.config, &address))))
+    }
+
+    fn secrets_of(&self, arn: &str) -> Result<aws_sdk_secretsmanager::Client> {
+        let region = arn.split(':').nth(3).ok_or_else(|| Error::internal("a secret's ARN without a region"))?;
+        Ok(aws_sdk_secretsmanager::Client::new(&self.in_region(region)))
+    }
+
     async fn resolve(&self, address: &DatabaseAddress) -> Result<Secret> {
         match address {
             DatabaseAddress::Url(url) => Ok(url.clone()),
-            DatabaseAddress::SecretArn(arn) => {
-                let region = arn.split(':').nth(3).ok_or_else(|| Error::internal("a secret's ARN without a region"))?;
-                secrets::fetch(&aws_sdk_secretsmanager::Client::new(&self.in_region(region)), arn).await
-            }
+            DatabaseAddress::SecretArn(arn) => secrets::fetch(&self.secrets_of(arn)?, arn).await,
         }
     }
 

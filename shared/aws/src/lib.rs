@@ -1,4 +1,4 @@
-//! The ports of the engine over AWS: S3, KMS, DynamoDB, SQS, Secrets Manager, the machine's clock and randomness.
+//! The ports of the engine over AWS: S3, KMS, DynamoDB, SQS, Secrets Manager, the S3 endpoint of Supabase Storage, the machine's clock and randomness.
 //!
 //! The only crate that knows an AWS SDK, and the only one that reads the environment ([`settings`]).
 //!
@@ -12,6 +12,7 @@ pub mod key_arn;
 
 mod errors;
 pub mod vault;
+pub mod storage;
 pub mod keys;
 pub mod catalog;
 pub mod secrets;

@@ -1,9 +1,9 @@
-//! The address of a database, from a setting or from Secrets Manager.
+//! The address of a database or of a project's Storage, from Secrets Manager.
 //!
 //! Never: shows an address. Neither errors nor debug texts hold any part of one.
 
 use crate::errors::Call;
-use crate::settings::Secret;
+use crate::settings::{Secret, StorageAddress};
 use aws_sdk_secretsmanager::Client;
 use engine::error::{Error, Result};
 use serde::Deserialize;
@@ -12,16 +12,32 @@ use zeroize::Zeroizing;
 const GET: Call = Call::new("secretsmanager", "GetSecretValue");
 const FORMS: &str = "the secret must be a postgresql:// URL, or JSON with `url`, or with `username`, `password`, `host`, `port` and `dbname`";
 
-/// The address that a secret holds.
+/// The address of a database that a secret holds.
 pub(crate) async fn fetch(client: &Client, arn: &str) -> Result<Secret> {
+    let value = fetch_text(client, arn).await?;
+    parse(&value).map_err(|e| e.context(format!("read {arn}")))
+}
+
+/// The address of a project's Storage that a secret holds: a URL, or JSON with `url`.
+pub(crate) async fn fetch_storage(client: &Client, arn: &str) -> Result<StorageAddress> {
+    #[derive(Deserialize)]
+    struct Url {
+        url: String,
+    }
+    let value = fetch_text(client, arn).await?;
+    // The parser's error quotes what it read, so it is dropped.
+    let url = serde_json::from_str(&value).map(|Url { url }| Zeroizing::new(url));
+    StorageAddress::parse(&url.unwrap_or(value)).map_err(|e| e.context(format!("read {arn}")))
+}
+
+async fn fetch_text(client: &Client, arn: &str) -> Result<Zeroizing<String>> {
     let output = client
         .get_secret_value()
         .secret_id(arn)
         .send()
         .await
         .map_err(|e| GET.failed(&e).context(format!("read {arn}")))?;
-    let value = Zeroizing::new(output.secret_string.unwrap_or_default());
-    parse(&value).map_err(|e| e.context(format!("read {arn}")))
+    Ok(Zeroizing::new(output.secret_string.unwrap_or_default()))
 }
 
 /// What the console's database template and the rotation functions write.

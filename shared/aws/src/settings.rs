@@ -10,11 +10,13 @@ mod reader;
 mod rules;
 mod schedule;
 mod secret;
+mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use groups::{DatabaseAddress, Environment};
+pub use groups::{DatabaseAddress, Environment, StorageSetting};
 pub use secret::Secret;
+pub use storage::StorageAddress;
 
 use crate::key_arn::KeyArn;
 use engine::error::{Error, Result};
@@ -79,7 +81,9 @@ pub struct Settings {
     key: Option<KeyArn>,
     table: Option<String>,
     database: Option<DatabaseAddress>,
+    storage: Option<StorageSetting>,
     targets: Vec<(Environment, DatabaseAddress)>,
+    target_storages: Vec<(Environment, StorageSetting)>,
 }
 
 const QUEUE_EXAMPLE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/acme-backup-orders";
@@ -126,6 +130,8 @@ impl Settings {
             key: needs.contains(&Need::Key).then(|| groups::key(&mut r)).flatten(),
             table: needs.contains(&Need::Catalog).then(|| groups::table(&mut r)).flatten(),
             database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),
+            storage: needs.contains(&Need::Source).then(|| groups::storage(&mut r, "BACKUP")).flatten(),
+            target_storages: if needs.contains(&Need::Target) { groups::target_storages(&mut r) } else { Vec::new() },
             targets: if needs.contains(&Need::Target) { groups::targets(&mut r) } else { Vec::new() },
         };
         r.finish(settings)
@@ -161,6 +167,16 @@ impl Settings {
     /// `Internal` when the settings were read without [`Need::Source`].
     pub fn database(&self) -> Result<&DatabaseAddress> {
         self.database.as_ref().ok_or_else(|| unneeded("the source"))
+    }
+
+    /// `BACKUP_STORAGE_…`: the objects that are backed up with the database.
+    pub fn storage(&self) -> Option<&StorageSetting> {
+        self.storage.as_ref()
+    }
+
+    /// `BACKUP_TARGET_…_STORAGE_…`: where an environment's objects are restored to.
+    pub fn target_storage(&self, environment: Environment) -> Option<&StorageSetting> {
+        self.target_storages.iter().find(|(e, _)| *e == environment).map(|(_, setting)| setting)
     }
 
     /// `BACKUP_TARGET_…`: the database that an environment is restored into.

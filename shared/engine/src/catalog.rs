@@ -6,8 +6,8 @@
 mod record;
 
 pub use record::{
-    AttemptRecord, HandOvers, Phase, Progress, Replica, ReplicaState, SegmentCounts, SnapshotRecord, SnapshotSummary,
-    Status, Trigger, Warning,
+    AttemptRecord, BlobCounts, HandOvers, Phase, Progress, Replica, ReplicaState, SegmentCounts, SnapshotRecord,
+    SnapshotSummary, Status, Trigger, Warning,
 };
 
 use crate::clock::Timestamp;

@@ -3,6 +3,7 @@
 //! Each lists what was stored since the one before it. Nothing restores from a checkpoint: it only lets another attempt use
 //! segments that would be copied again otherwise.
 
+use crate::blob::{self, Blob};
 use crate::compress;
 use crate::envelope::SealKey;
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::keyring::{Keyring, Purpose, context};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::manifest::{Origin, TableManifest, check_tables, require_known_format};
 use crate::message;
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::source::Server;
 use crate::stage::Storable;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Checkpoint {
     pub packs: Vec<ObjectRef>,
     /// Some segments of some tables; the tally is their sum.
     pub tables: Vec<TableManifest>,
+    /// Some objects of the project's Storage.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blobs: Vec<Blob>,
 }
 
 impl Checkpoint {
@@ -63,6 +67,7 @@ impl Checkpoint {
             )));
         }
         check_tables(&checkpoint.tables, &checkpoint.packs)?;
+        blob::check(&checkpoint.blobs, &checkpoint.packs)?;
         Ok(checkpoint)
     }
 }

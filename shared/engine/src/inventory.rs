@@ -10,7 +10,7 @@ use crate::id::{AttemptId, SnapshotId};
 use crate::layout::{ObjectKey, SNAPSHOTS};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::manifest::{Manifest, require_known_format};
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::stage::Storable;
 use crate::vault::{Vault, list_all};
 use serde::{Deserialize, Serialize};

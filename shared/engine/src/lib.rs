@@ -17,19 +17,23 @@ pub mod envelope;
 pub mod keyring;
 pub mod message;
 pub mod layout;
+pub mod object;
 // The ports on the outside world.
 pub mod catalog;
 pub mod queue;
 pub mod vault;
 pub mod digest;
+pub mod storage;
 pub mod source;
 pub mod scope;
 pub mod policy;
 pub mod mask;
 pub mod target;
 // What a snapshot is.
+pub mod extent;
 pub mod segment;
 pub mod pack;
+pub mod blob;
 pub mod manifest;
 pub mod inventory;
 // What of it may be used again.

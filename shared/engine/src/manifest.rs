@@ -1,5 +1,6 @@
 //! The manifest: the sealed list that makes a snapshot. JSON, one zstd frame, one sealed message.
 
+use crate::blob::{self, Blob};
 use crate::catalog::Warning;
 use crate::clock::Timestamp;
 use crate::compress;
@@ -10,7 +11,7 @@ use crate::id::{AttemptId, SnapshotId};
 use crate::keyring::{Keyring, Purpose, context};
 use crate::limits::{FORMAT_VERSION, MANIFEST_BYTES_MAX};
 use crate::message;
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::segment::Segment;
 use crate::source::{Coverage, LargeObject, MaterializedView, Role, Sequence, Server, Table};
 use crate::stage::Storable;
@@ -96,6 +97,9 @@ pub struct Manifest {
     pub large_objects: Vec<LargeObject>,
     /// The materialised views to fill, in order.
     pub materialized_views: Vec<MaterializedView>,
+    /// The objects of the project's Storage.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub blobs: Vec<Blob>,
     /// What became of each part of the source.
     pub coverage: Vec<Coverage>,
     /// What a person should know.
@@ -162,7 +166,8 @@ impl Manifest {
     /// # Errors
     /// `Corrupt`, with what does not hold.
     pub fn check(&self) -> Result<()> {
-        check_tables(&self.tables, &self.packs)
+        check_tables(&self.tables, &self.packs)?;
+        blob::check(&self.blobs, &self.packs)
     }
 }
 
@@ -184,11 +189,7 @@ pub(crate) fn check_tables(tables: &[TableManifest], packs: &[ObjectRef]) -> Res
 fn check_segment(segment: &Segment, packs: &[ObjectRef]) -> Result<()> {
     let mut bytes = 0u64;
     for extent in &segment.extents {
-        let pack = usize::try_from(extent.pack).ok().and_then(|n| packs.get(n));
-        let end = extent.offset.checked_add(extent.length);
-        if !matches!((pack, end), (Some(pack), Some(end)) if end <= pack.length) {
-            return Err(Error::corrupt("an extent lies outside of its pack"));
-        }
+        extent.check(packs)?;
         bytes = bytes.checked_add(extent.bytes).ok_or_else(|| Error::corrupt("the extents' bytes overflow"))?;
     }
     if bytes != segment.tally.bytes {

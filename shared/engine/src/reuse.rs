@@ -10,7 +10,7 @@ use crate::digest::Fingerprint;
 use crate::id::AttemptId;
 use crate::layout::ObjectKey;
 use crate::manifest::{Manifest, Origin, TableManifest};
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::segment::Segment;
 use crate::source::{Description, Lineage, RunPrint, Server, Table};
 use std::collections::{BTreeSet, HashMap};
@@ -158,9 +158,8 @@ impl Reusable {
         for TableManifest { table, segments, taken_at: older, excluded, .. } in tables {
             let filled = || segments.iter().filter(|s| !s.extents.is_empty());
             let origins: Vec<Origin> = filled().filter_map(|s| attempt(s).and_then(|a| origin(&a))).collect();
-            if let Some(taken_at) =
-                older.or(taken_at).filter(|_| excluded.is_none() && origins.len() == filled().count())
-            {
+            let whole = excluded.is_none() && !origins.is_empty() && origins.len() == filled().count();
+            if let Some(taken_at) = older.or(taken_at).filter(|_| whole) {
                 let mut segments = segments.clone();
                 segments.iter_mut().flat_map(|s| &mut s.extents).for_each(|e| e.pack += first as u32);
                 self.origins.extend(origins.iter().map(|o| o.attempt));

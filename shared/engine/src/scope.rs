@@ -16,6 +16,9 @@ pub struct Scope {
     /// All tables of some classes of data.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub classes: Vec<String>,
+    /// The objects of some buckets of Storage.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub buckets: Vec<String>,
     /// Leaves out foreign keys to tables that are not chosen. Without it they are reported, and nothing is restored.
     #[serde(default)]
     pub leave_out_references: bool,
@@ -27,12 +30,17 @@ impl Scope {
     /// # Errors
     /// `Invalid` when nothing is.
     pub fn check(&self) -> Result<()> {
-        if self.schemas.is_empty() && self.tables.is_empty() && self.classes.is_empty() {
+        if self.has_no_rows() && self.buckets.is_empty() {
             return Err(Error::invalid(
-                "`only` chooses nothing; name schemas, tables or classes, such as {\"tables\":[\"public.orders\"]}, or leave it out",
+                "`only` chooses nothing; name schemas, tables, classes or buckets, such as {\"tables\":[\"public.orders\"]}, or leave it out",
             ));
         }
         Ok(())
+    }
+
+    /// Whether nothing of the database is chosen.
+    pub fn has_no_rows(&self) -> bool {
+        self.schemas.is_empty() && self.tables.is_empty() && self.classes.is_empty()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::catalog::Warning;
 use crate::digest::Fingerprint;
 use crate::error::Result;
 use crate::id::AttemptId;
+use crate::storage::StoredObject;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,8 @@ pub struct Description {
     pub large_objects: Vec<LargeObject>,
     /// The filled materialised views, in the order in which they may be filled.
     pub materialized_views: Vec<MaterializedView>,
+    /// The objects of Storage that the database lists; none where it belongs to no project.
+    pub stored_objects: Option<Vec<StoredObject>>,
     /// What became of each part.
     pub coverage: Vec<Coverage>,
     /// What a person should know.

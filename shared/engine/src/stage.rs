@@ -17,7 +17,10 @@ pub struct Sha256([u8; 32]);
 impl Sha256 {
     /// Of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        Self::of_digest(&aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes))
+    }
+
+    fn of_digest(digest: &aws_lc_rs::digest::Digest) -> Self {
         let mut out = [0; 32];
         out.copy_from_slice(digest.as_ref());
         Self(out)
@@ -61,6 +64,27 @@ impl TryFrom<String> for Sha256 {
     fn try_from(text: String) -> Result<Self> {
         let bytes = hex::decode(&text).map_err(|_| Error::invalid("a SHA-256 is 64 hexadecimal digits"))?;
         Self::from_slice(&bytes)
+    }
+}
+
+/// Computes the SHA-256 of a stream of bytes.
+pub struct Sha256Meter(aws_lc_rs::digest::Context);
+
+impl Default for Sha256Meter {
+    fn default() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+}
+
+impl Sha256Meter {
+    /// Takes some bytes.
+    pub fn write(&mut self, chunk: &[u8]) {
+        self.0.update(chunk);
+    }
+
+    /// Ends the stream.
+    pub fn finish(self) -> Sha256 {
+        Sha256::of_digest(&self.0.finish())
     }
 }
 

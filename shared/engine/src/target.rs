@@ -116,6 +116,15 @@ pub trait Loading: Send + Sync {
     /// As [`crate::source::Source::capture`].
     async fn read_back(&self, table: &Table, run: Option<Run>) -> Result<RowStream>;
 
+    /// Whether all that was restored was proven before: by an interrupted restore, which has only to come to its end.
+    fn is_proven(&self) -> bool;
+
+    /// Notes that all was proven.
+    ///
+    /// # Errors
+    /// As [`crate::source::Source::capture`].
+    async fn note_proven(&self) -> Result<()>;
+
     /// Removes what the restore kept in the target for itself.
     ///
     /// # Errors

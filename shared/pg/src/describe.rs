@@ -178,6 +178,7 @@ pub(crate) async fn rest(wire: &mut Wire, server: Server, tables: Vec<Table>) ->
         roles: roles(wire).await.context("read the roles")?,
         large_objects: large_objects(wire).await.context("describe the large objects")?,
         materialized_views: materialized_views(wire).await.context("describe the materialised views")?,
+        stored_objects: None,
         coverage: Vec::new(),
         warnings: Vec::new(),
     };
@@ -295,9 +296,10 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
         if description.large_objects.is_empty() { CoverageState::NotApplicable } else { CoverageState::BackedUp };
     put("large objects", objects, "");
     if is_supabase {
-        for (part, state, detail) in project::parts(wire).await? {
-            put(part, state, &detail);
+        for (part, state, detail) in project::not_exportable() {
+            put(part, state, detail);
         }
+        description.stored_objects = Some(project::stored_objects(wire).await?);
     }
     description.warnings = warnings;
     Ok(())

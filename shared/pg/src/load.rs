@@ -145,6 +145,8 @@ enum Phase {
     Completing,
     /// All that the builder makes is there; everything is being given its owner, and the builder may do nothing more with it.
     Giving,
+    /// Everything is there and was read back.
+    Proven,
 }
 
 impl Phase {
@@ -154,11 +156,12 @@ impl Phase {
             Self::Loading => "loading",
             Self::Completing => "completing",
             Self::Giving => "giving",
+            Self::Proven => "proven",
         }
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let phases = [Self::Begun, Self::Loading, Self::Completing, Self::Giving];
+        let phases = [Self::Begun, Self::Loading, Self::Completing, Self::Giving, Self::Proven];
         phases.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
             Error::unsupported(format!(
                 "an interrupted restore of another version is in the phase `{text}`; empty the database and begin again"
@@ -315,7 +318,18 @@ impl Loading for PgLoading {
         copy_out(lent, &query).await
     }
 
+    fn is_proven(&self) -> bool {
+        self.phase == Phase::Proven
+    }
+
+    async fn note_proven(&self) -> Result<()> {
+        enter(&mut *self.restorer.lock().await, Phase::Proven).await
+    }
+
     async fn finish(&self) -> Result<()> {
+        for wire in self.builders.drain() {
+            wire.end().await;
+        }
         if let Some(readers) = self.readers.lock().await.take() {
             for wire in readers.drain() {
                 wire.end().await;

@@ -1,8 +1,9 @@
 //! What a Supabase project is, beside a database: its services' own schemas, and parts that no database session can read.
 
-use crate::wire::{Wire, parsed, text};
+use crate::wire::{Row, Wire, text};
 use engine::error::{Result, ResultExt};
 use engine::source::CoverageState;
+use engine::storage::StoredObject;
 
 /// Schemas that a project's services and extensions make.
 pub(crate) const MANAGED: [&str; 24] = [
@@ -82,18 +83,36 @@ pub(crate) fn detail(schema: &str) -> &'static str {
     }
 }
 
-/// What became of the parts that are not schemas.
-pub(crate) async fn parts(wire: &mut Wire) -> Result<Vec<(&'static str, CoverageState, String)>> {
-    let rows = wire.query("select count(*) from storage.objects").await.context("count the stored objects")?;
-    let objects: u64 = rows.first().map_or(Ok(0), |row| parsed(row, 0))?;
-    let stored = match objects {
-        0 => ("storage objects", CoverageState::NotApplicable, "there are none".to_owned()),
-        n => (
-            "storage objects",
-            CoverageState::NotConfigured,
-            format!("{n} objects are listed in the database; their bytes are not backed up"),
-        ),
+/// What nobody can read out.
+pub(crate) fn not_exportable() -> impl Iterator<Item = (&'static str, CoverageState, &'static str)> {
+    NOT_EXPORTABLE.into_iter().map(|(part, what)| (part, CoverageState::NotExportable, what))
+}
+
+/// The objects that the database lists. What not every version of the service has is read from the row as a document.
+pub(crate) async fn stored_objects(wire: &mut Wire) -> Result<Vec<StoredObject>> {
+    let rows = wire
+        .query(
+            "select o.bucket_id, o.name, o.doc ->> 'version', btrim(o.doc -> 'metadata' ->> 'eTag', '\"'),
+                o.doc -> 'metadata' ->> 'size', o.doc ->> 'updated_at', o.doc -> 'metadata' ->> 'mimetype',
+                o.doc -> 'metadata' ->> 'cacheControl'
+            from (select bucket_id, name, to_jsonb(t) as doc from storage.objects as t) as o
+            where o.bucket_id is not null and o.name is not null
+            order by 1, 2",
+        )
+        .await
+        .context("list the objects of Storage")?;
+    let optional = |row: &Row, column: usize| row.get(column).cloned().flatten();
+    let object = |row: &Row| {
+        Ok(StoredObject {
+            bucket: text(row, 0)?.to_owned(),
+            name: text(row, 1)?.to_owned(),
+            version: optional(row, 2),
+            etag: optional(row, 3),
+            bytes: optional(row, 4).and_then(|bytes| bytes.parse().ok()),
+            updated_at: optional(row, 5),
+            content_type: optional(row, 6),
+            cache_control: optional(row, 7),
+        })
     };
-    let not_exportable = NOT_EXPORTABLE.map(|(part, what)| (part, CoverageState::NotExportable, what.to_owned()));
-    Ok([stored].into_iter().chain(not_exportable).collect())
+    rows.iter().map(object).collect()
 }

@@ -6,11 +6,13 @@
 mod catalog;
 mod keys;
 mod lease;
+mod storage;
 mod vault;
 
 pub use catalog::catalog;
 pub use keys::{Unfaithful, keys};
 pub use lease::leases;
+pub use storage::storage;
 pub use vault::vault;
 
 use engine::error::{Error, ErrorKind};

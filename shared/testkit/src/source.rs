@@ -2,6 +2,7 @@
 
 use crate::faults::FaultScript;
 use crate::lock;
+use crate::storage::MemoryStorage;
 use bytes::Bytes;
 use engine::digest::Fingerprint;
 use engine::error::Result;
@@ -24,6 +25,7 @@ const CHUNK_BYTES: usize = 37;
 #[derive(Clone, Debug)]
 pub struct MemorySource {
     database: Arc<Mutex<Database>>,
+    storage: Option<MemoryStorage>,
     faults: FaultScript,
 }
 
@@ -44,13 +46,19 @@ impl MemorySource {
         let rows = |rows: Vec<String>| rows.into_iter().map(|row| (3, row)).collect();
         let tables = tables.into_iter().map(|(name, text)| (name, rows(text))).collect();
         let database = Database { tables, next_transaction: 4, lineage: Some(BTreeSet::new()) };
-        Self { database: Arc::new(Mutex::new(database)), faults }
+        Self { database: Arc::new(Mutex::new(database)), storage: None, faults }
+    }
+
+    /// As the database of a project, which lists the objects of a Storage.
+    #[must_use]
+    pub fn with_storage(self, storage: &MemoryStorage) -> Self {
+        Self { storage: Some(storage.clone()), ..self }
     }
 
     /// Another database with the same rows and the same past, as a copy of the disk is.
     #[must_use]
     pub fn copy_of_disk(&self) -> Self {
-        Self { database: Arc::new(Mutex::new(lock(&self.database).clone())), faults: self.faults.clone() }
+        Self { database: Arc::new(Mutex::new(lock(&self.database).clone())), ..self.clone() }
     }
 
     /// Writes a row version in the place of another, or behind the last one.
@@ -128,6 +136,7 @@ impl Database {
             roles: Vec::new(),
             large_objects: Vec::new(),
             materialized_views: Vec::new(),
+            stored_objects: None,
             coverage: vec![Coverage {
                 part: "public".to_owned(),
                 state: CoverageState::BackedUp,
@@ -162,7 +171,9 @@ impl Source for MemorySource {
     async fn capture(&self) -> Result<Box<dyn Capture>> {
         let capture = || {
             let seen = lock(&self.database).clone();
-            Ok(Box::new(MemoryCapture { description: seen.description(), source: self.clone(), seen }) as _)
+            let stored_objects = self.storage.as_ref().map(MemoryStorage::list);
+            let description = Description { stored_objects, ..seen.description() };
+            Ok(Box::new(MemoryCapture { description, source: self.clone(), seen }) as _)
         };
         self.faults.call("source", "capture", "", capture).await
     }

@@ -25,6 +25,7 @@ struct State {
     rows: BTreeMap<String, Vec<String>>,
     loaded: HashSet<u64>,
     completed: bool,
+    proven: bool,
     finished: bool,
 }
 
@@ -56,7 +57,7 @@ impl Target for MemoryTarget {
                 return Err(Error::invalid("the target is not empty"));
             }
             state.snapshot = Some(outline.snapshot);
-            Ok(MemoryLoading { target: self.clone(), loaded: state.loaded.clone() })
+            Ok(MemoryLoading { target: self.clone(), loaded: state.loaded.clone(), proven: state.proven })
         };
         let loading = self.faults.call("target", "begin", "", begin).await?;
         Ok(Box::new(loading))
@@ -66,6 +67,8 @@ impl Target for MemoryTarget {
 struct MemoryLoading {
     target: MemoryTarget,
     loaded: HashSet<u64>,
+    /// When it was begun or taken up.
+    proven: bool,
 }
 
 #[async_trait::async_trait]
@@ -124,11 +127,27 @@ impl Loading for MemoryLoading {
         self.target.faults.call("target", "read_back", &table.name, effect).await
     }
 
-    async fn finish(&self) -> Result<()> {
+    fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    async fn note_proven(&self) -> Result<()> {
         let effect = || {
             let mut state = lock(&self.target.state);
             if !state.completed {
-                return Err(Error::internal("a restore was ended before it was complete"));
+                return Err(Error::internal("a restore was proven before it was complete"));
+            }
+            state.proven = true;
+            Ok(())
+        };
+        self.target.faults.call("target", "note_proven", "", effect).await
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let effect = || {
+            let mut state = lock(&self.target.state);
+            if !state.proven {
+                return Err(Error::internal("a restore was ended before it was proven"));
             }
             state.finished = true;
             Ok(())

@@ -56,6 +56,11 @@ async fn the_key_service_conforms() {
 }
 
 #[tokio::test]
+async fn the_storage_conforms() {
+    conformance::storage(&crate::MemoryStorage::new(crate::FaultScript::new())).await;
+}
+
+#[tokio::test]
 async fn rotten_bytes_do_not_pass_the_stores_checksum() {
     let vault = &world().vaults[0];
     let key = pack();

@@ -3,6 +3,7 @@
 use super::reader::{Reader, Ruling};
 use super::rules;
 use super::secret::Secret;
+use super::storage::{self, StorageAddress};
 use crate::key_arn::{self, KeyArn};
 use engine::error::{Error, Result};
 use engine::vault::{VaultPlace, VaultRole};
@@ -18,6 +19,15 @@ const ARN_EXAMPLE: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:
 pub enum DatabaseAddress {
     /// From the setting itself.
     Url(Secret),
+    /// From the secret of this ARN.
+    SecretArn(String),
+}
+
+/// Where the address of a project's Storage comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageSetting {
+    /// From the setting itself.
+    Url(StorageAddress),
     /// From the secret of this ARN.
     SecretArn(String),
 }
@@ -133,19 +143,40 @@ pub(super) fn targets(r: &mut Reader<'_>) -> Vec<(Environment, DatabaseAddress)>
     targets
 }
 
-/// An address from `<stem>_URL` or `<stem>_SECRET_ARN`, not both.
-fn address(r: &mut Reader<'_>, stem: &str) -> Option<DatabaseAddress> {
-    let (url_name, arn_name) = (format!("{stem}_URL"), format!("{stem}_SECRET_ARN"));
-    let both = r.is_set(&url_name) && r.is_set(&arn_name);
-    let url = r.optional(&url_name, URL_EXAMPLE, database_url).map(DatabaseAddress::Url);
-    let arn = r.optional(&arn_name, ARN_EXAMPLE, rules::secret_arn).map(DatabaseAddress::SecretArn);
-    if both {
+/// `BACKUP_TARGET_<environment>_STORAGE_URL` or `…_STORAGE_SECRET_ARN`.
+pub(super) fn target_storages(r: &mut Reader<'_>) -> Vec<(Environment, StorageSetting)> {
+    let of = |environment: Environment| {
+        storage(r, &format!("BACKUP_TARGET_{}", environment.as_str().to_uppercase())).map(|s| (environment, s))
+    };
+    Environment::ALL.into_iter().filter_map(of).collect()
+}
+
+/// `<stem>_STORAGE_URL` or `<stem>_STORAGE_SECRET_ARN`, not both, or neither.
+pub(super) fn storage(r: &mut Reader<'_>, stem: &str) -> Option<StorageSetting> {
+    let (url_name, arn_name) = (format!("{stem}_STORAGE_URL"), format!("{stem}_STORAGE_SECRET_ARN"));
+    let read = |value: &str| StorageAddress::parse(value).map_err(|e| format!("is wrong: {e}"));
+    let url = r.optional(&url_name, storage::EXAMPLE, read).map(StorageSetting::Url);
+    let arn = r.optional(&arn_name, ARN_EXAMPLE, rules::secret_arn).map(StorageSetting::SecretArn);
+    one_of(r, (&url_name, url), (&arn_name, arn))
+}
+
+/// The one of two settings that is there.
+fn one_of<T>(r: &mut Reader<'_>, (url_name, url): (&str, Option<T>), (arn_name, arn): (&str, Option<T>)) -> Option<T> {
+    if r.is_set(url_name) && r.is_set(arn_name) {
         r.problem(format!(
             "{url_name} and {arn_name} are both set, and one must be removed (example: leave {url_name} empty)"
         ));
         return None;
     }
     url.or(arn)
+}
+
+/// An address from `<stem>_URL` or `<stem>_SECRET_ARN`, not both.
+fn address(r: &mut Reader<'_>, stem: &str) -> Option<DatabaseAddress> {
+    let (url_name, arn_name) = (format!("{stem}_URL"), format!("{stem}_SECRET_ARN"));
+    let url = r.optional(&url_name, URL_EXAMPLE, database_url).map(DatabaseAddress::Url);
+    let arn = r.optional(&arn_name, ARN_EXAMPLE, rules::secret_arn).map(DatabaseAddress::SecretArn);
+    one_of(r, (&url_name, url), (&arn_name, arn))
 }
 
 fn database_url(value: &str) -> Ruling<Secret> {

@@ -66,9 +66,26 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes stored in the primary vault.
     pub bytes_stored: u64,
+    /// Of the objects of Storage.
+    #[serde(flatten, default)]
+    pub blobs: BlobCounts,
     /// Of all this, what each segment cost.
     #[serde(flatten, default)]
     pub segments: SegmentCounts,
+}
+
+/// Objects of Storage, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BlobCounts {
+    /// Objects that the database lists.
+    pub blobs_total: u64,
+    /// Of those, how many were looked after.
+    pub blobs: u64,
+    /// Bytes that were read, because they were new or had changed.
+    pub blob_bytes_copied: u64,
+    /// Bytes that were not read, because earlier attempts had stored them.
+    pub blob_bytes_reused: u64,
 }
 
 /// Segments, and their bytes of rows before compression.

@@ -8,6 +8,7 @@
 //! next one uses what they list under the same conditions as what the last snapshot lists.
 
 mod attempt;
+mod blobs;
 mod earlier;
 mod packing;
 mod treatment;
@@ -26,6 +27,7 @@ use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, LEASE_RENEW_S,
 use crate::policy::Policies;
 use crate::queue::{BackupOrder, BackupQueue};
 use crate::source::Source;
+use crate::storage::Storage;
 use crate::vault::Vaults;
 use attempt::{Attempt, Committed, Ended};
 use progress::Counters;
@@ -82,6 +84,8 @@ pub struct Backup {
     pub catalog: Arc<dyn Catalog>,
     /// What is backed up.
     pub source: Arc<dyn Source>,
+    /// The objects of the project's Storage; without it they are not backed up, and the coverage says so.
+    pub storage: Option<Arc<dyn Storage>>,
     /// Where the rest of a backup is put that does not fit into one invocation; without one it fails then.
     pub queue: Option<Arc<dyn BackupQueue>>,
     /// The time.
@@ -242,6 +246,7 @@ impl Backup {
             record.full_reason.clone_from(&made.full_reason);
             record.progress.bytes_stored = progress.bytes_stored;
             record.progress.segments = progress.segments;
+            record.progress.blobs = progress.blobs;
             record.commit(attempt, made.summary.clone(), made.warnings.clone(), now).map(|()| true)
         })
         .await

@@ -4,11 +4,13 @@
 //! snapshot needs is found to be there before the target is touched; rows are kept only after their segment was opened
 //! to its end; `Restored` is given only after every table's digest in the target equals the manifest's.
 
+mod blobs;
 mod loading;
 mod masking;
 mod proof;
 mod selection;
 
+pub use blobs::RestoredBlobs;
 pub use selection::{Selection, select};
 
 use crate::catalog::Warning;
@@ -23,12 +25,14 @@ use crate::limits::SCHEMA_BYTES_MAX;
 use crate::manifest::{Manifest, TableManifest};
 use crate::mask::Masking;
 use crate::message;
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::policy::{Policies, Rule};
 use crate::scope::Scope;
 use crate::stage::Sha256;
+use crate::storage::Storage;
 use crate::target::{Loading, Outline, Target};
 use crate::vault::Vault;
+use blobs::Others;
 use bytes::Bytes;
 use futures::StreamExt;
 use masking::Masker;
@@ -72,6 +76,9 @@ pub struct Restored {
     pub rows: u64,
     /// Their bytes, before compression.
     pub bytes: u64,
+    /// Objects of Storage.
+    #[serde(flatten)]
+    pub blobs: RestoredBlobs,
     /// What could not be made, and why.
     pub warnings: Vec<Warning>,
 }
@@ -84,6 +91,8 @@ pub struct Restore {
     pub keyring: Arc<Keyring>,
     /// What it restores into.
     pub target: Arc<dyn Target>,
+    /// Where the objects of Storage are put back, if that is set up.
+    pub storage: Option<Arc<dyn Storage>>,
     /// Sessions that load at once.
     pub sessions: usize,
     /// What the owner says of each kind of data.
@@ -106,36 +115,60 @@ impl Restore {
         let (manifest, masking) = self.manifest(&inventory).await?;
         if let Some(scope) = &mut scope {
             masking::resolve_classes(scope, &self.policies, &manifest)?;
+            blobs::require_buckets(scope, &manifest)?;
+        }
+        self.require_objects(&inventory).await?;
+        if scope.as_ref().is_some_and(Scope::has_no_rows) {
+            let (blobs, warnings) = self.put_back(&manifest, scope.as_ref(), masked, Others::Keep).await?;
+            return Ok(self.restored(&manifest, &[], blobs, warnings));
         }
         let masker = Arc::new(Masker::new(masked.then(|| Arc::clone(&self.policies)), masking));
-        self.require_objects(&inventory).await?;
-        let schema = self.schema(&manifest).await?;
-        let tables = masker.outlines(&manifest);
-        let mut warnings = masking::warnings(&manifest, &tables);
-        let outline = Outline {
+        let outline = self.outline(&manifest, &masker, scope.clone(), masked).await?;
+        let mut warnings = masking::warnings(&manifest, &outline.tables);
+        let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
+        let taken = taken(&manifest, &*loading, &masker);
+        if !loading.is_proven() {
+            loading::load(self, &loading, &manifest.packs, &taken, &masker).await?;
+            tracing::info!(backup = %inventory.snapshot, "rows are loaded");
+            warnings.extend(loading.complete().await.context("make indexes, constraints and triggers")?);
+            tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
+            loading::tally_earlier(self, &*loading, &manifest.packs, &taken, &masker).await?;
+            proof::prove(&loading, &taken, &masker, self.sessions).await?;
+            // A project writes to its own list of objects when one is put: it is compared before, and never again.
+            loading.note_proven().await.context("note that the rows are proven")?;
+        }
+        let (blobs, told) = self.put_back(&manifest, scope.as_ref(), masked, Others::Overwrite).await?;
+        warnings.extend(told);
+        loading.finish().await.context("end the restore")?;
+        let restored = self.restored(&manifest, &taken, blobs, warnings);
+        tracing::info!(backup = %inventory.snapshot, rows = restored.rows, blobs = blobs.blobs, "restore is proven");
+        Ok(restored)
+    }
+
+    async fn outline(
+        &self,
+        manifest: &Manifest,
+        masker: &Masker,
+        scope: Option<Scope>,
+        masked: bool,
+    ) -> Result<Outline> {
+        Ok(Outline {
             snapshot: manifest.snapshot,
             server: manifest.server.clone(),
-            schema,
+            schema: self.schema(manifest).await?,
             roles: manifest.roles.clone(),
             large_objects: if masked { Vec::new() } else { manifest.large_objects.clone() },
             sequences: manifest.sequences.clone(),
             materialized_views: manifest.materialized_views.clone(),
-            tables,
+            tables: masker.outlines(manifest),
             scope,
             masked,
-        };
-        let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
-        let taken = taken(&manifest, &*loading, &masker);
-        loading::load(self, &loading, &manifest.packs, &taken, &masker).await?;
-        tracing::info!(backup = %inventory.snapshot, "rows are loaded");
-        warnings.extend(loading.complete().await.context("make indexes, constraints and triggers")?);
-        tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
-        loading::tally_earlier(self, &*loading, &manifest.packs, &taken, &masker).await?;
-        proof::prove(&loading, &taken, &masker, self.sessions).await?;
-        loading.finish().await.context("end the restore")?;
-        let tally = tally(&taken);
-        tracing::info!(backup = %inventory.snapshot, rows = tally.rows, "restore is proven");
-        Ok(Restored {
+        })
+    }
+
+    fn restored(&self, manifest: &Manifest, taken: &[Taken], blobs: RestoredBlobs, warnings: Vec<Warning>) -> Restored {
+        let tally = tally(taken);
+        Restored {
             snapshot: manifest.snapshot,
             taken_at: manifest.taken_at,
             region: self.vault.place().region.clone(),
@@ -143,8 +176,9 @@ impl Restore {
             masked_tables: taken.iter().filter(|t| t.rules.is_some()).count() as u64,
             rows: tally.rows,
             bytes: tally.bytes,
+            blobs,
             warnings,
-        })
+        }
     }
 
     /// Also gives what masks its rows: under a key that is made again from the manifest's own, whenever its restore goes on.

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::digest::RowTally;
+use crate::extent::Extent;
 use crate::id::SnapshotId;
-use crate::segment::{Extent, RowFormat};
+use crate::segment::RowFormat;
 use crate::source::{Run, TableKind};
 use crate::stage::Sha256;
 
@@ -104,6 +105,7 @@ impl Case {
             origin: self.origin,
             packs: vec![pack],
             tables: vec![TableManifest::new(self.stored.clone(), vec![segment])],
+            blobs: Vec::new(),
         };
         let now = Description {
             server: self.now.clone(),
@@ -113,6 +115,7 @@ impl Case {
             roles: Vec::new(),
             large_objects: Vec::new(),
             materialized_views: Vec::new(),
+            stored_objects: None,
             coverage: Vec::new(),
             warnings: Vec::new(),
         };

@@ -3,8 +3,8 @@
 use super::{attempt, fails, snapshot};
 use crate::world::places;
 use engine::catalog::{
-    AttemptRecord, Catalog, HandOvers, Phase, Progress, SegmentCounts, SnapshotRecord, SnapshotSummary, Trigger,
-    Versioned, Warning, amend,
+    AttemptRecord, BlobCounts, Catalog, HandOvers, Phase, Progress, SegmentCounts, SnapshotRecord, SnapshotSummary,
+    Trigger, Versioned, Warning, amend,
 };
 use engine::clock::Timestamp;
 use engine::error::ErrorKind;
@@ -45,8 +45,10 @@ fn full(id: SnapshotId) -> SnapshotRecord {
         segments_sampled: 12,
         bytes_sampled: 13,
     };
-    let progress =
-        Progress { percent: 42, tables_total: 7, tables: 3, rows: u64::MAX, bytes: 1 << 53, bytes_stored: 1, segments };
+    let blobs = BlobCounts { blobs_total: 14, blobs: 15, blob_bytes_copied: 16, blob_bytes_reused: 17 };
+    let (rows, bytes) = (u64::MAX, 1 << 53);
+    let progress = Progress { percent: 42, tables_total: 7, tables: 3, rows, bytes, bytes_stored: 1, blobs, segments };
+    record.part = Some("orders".to_owned());
     record.full_reason = Some("it is the first".to_owned());
     record.hand_overs = HandOvers { count: 3, disk_bytes: 1 << 40, idle: 2 };
     record.advance(attempt, Phase::Copying, progress, now).expect("advances");

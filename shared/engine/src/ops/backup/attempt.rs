@@ -5,6 +5,7 @@ use super::packing::Packing;
 use super::progress::Counters;
 use super::reading::{Board, Read, Reading};
 use super::treatment::{self, Treatment};
+use crate::blob::Blob;
 use crate::catalog::{Lease, Phase, SnapshotRecord, SnapshotSummary, Warning};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Timestamp;
@@ -16,11 +17,11 @@ use crate::inventory::Inventory;
 use crate::keyring::Purpose;
 use crate::layout::ObjectKey;
 use crate::limits::{CHECKPOINT_S, FORMAT_VERSION, LEASE_TTL_S};
-use crate::manifest::{Manifest, Origin};
+use crate::manifest::{Manifest, Origin, TableManifest};
 use crate::message;
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::reuse::Reusable;
-use crate::source::{Capture, Lineage};
+use crate::source::{Capture, Coverage, Lineage};
 use crate::stage::Storable;
 use crate::vault::put_once;
 use bytes::Bytes;
@@ -75,7 +76,7 @@ impl Backup {
         let capture: Arc<dyn Capture> = self.source.capture().await.context("begin to read the source")?.into();
         let description = capture.description();
         let origin = Origin::new(attempt.id, self.clock.now(), &description.server);
-        attempt.counters.begin_copying(description);
+        attempt.counters.begin_copying(description, self.storage.is_some());
 
         let mut warnings = earlier.warnings;
         let not_before = self
@@ -102,18 +103,29 @@ impl Backup {
             origin,
             checkpoints: 0,
             warnings,
+            coverage: Vec::new(),
+            blobs_follow: false,
             full_reason,
         };
         let treatments = self.treatments(attempt.record.part.as_deref(), description, &reusable, origin.taken_at)?;
+        let known = earlier.blobs;
+        making.blobs_follow = self.has_blobs_to_copy(description, &known);
         let read = self.read(attempt, &mut making, reusable, treatments).await;
         let schema = capture.schema();
         let closed = capture.close().await;
-        let Some(read) = read? else { return Ok(Ended::OutOfTime) };
+        let Some(mut read) = read? else { return Ok(Ended::OutOfTime) };
         closed.context("end the transaction snapshot")?;
+        let Some(blobs) = self.blobs(attempt, &mut making, &known).await? else { return Ok(Ended::OutOfTime) };
+        let own: Vec<ObjectRef> = making.packing.packs().await.into_iter().map(|(pack, _)| pack).collect();
+        let rows = read.packs.len();
+        let blobs = blobs.adopted(&mut read, &own, &known);
+        if let Some(wrong) = self.look(&read.packs[rows..], &own).await? {
+            return Err(Error::corrupt(wrong));
+        }
 
         attempt.counters.enter(Phase::Committing);
         let schema = self.store_schema(attempt.record, &making.keys.schema, schema).await?;
-        let committed = self.store_manifest(attempt, making, schema, read).await?;
+        let committed = self.store_manifest(attempt, making, schema, read, blobs).await?;
         Ok(Ended::Committed(Box::new(committed)))
     }
 
@@ -165,10 +177,15 @@ impl Backup {
                 return Ok(None);
             }
             let mut wrong = self.sample(&reading).await.context("read a sample again")?;
+            if making.blobs_follow {
+                // They may take longer than there is time: then these rows are not read again.
+                self.store_checkpoint(attempt, making, &reading).await?;
+            }
             let packs = making.packing.packs().await;
             let read = reading.read(making.origin, &packs)?;
             if wrong.is_none() {
-                wrong = self.look(&read, &packs).await?;
+                let own: Vec<ObjectRef> = packs.iter().map(|(pack, _)| *pack).collect();
+                wrong = self.look(&read.packs, &own).await?;
             }
             let Some(wrong) = wrong else { return Ok(Some(read)) };
             // Nothing that was stored earlier is believed any more, now or later.
@@ -218,6 +235,17 @@ impl Backup {
     /// Lists what was stored since the last checkpoint, if anything was.
     async fn store_checkpoint(&self, attempt: &Attempt<'_>, making: &mut Making, reading: &Reading) -> Result<()> {
         let (packs, tables) = reading.unlisted(&making.packing.packs().await);
+        self.store_checkpoint_of(attempt, making, packs, tables, Vec::new()).await
+    }
+
+    pub(super) async fn store_checkpoint_of(
+        &self,
+        attempt: &Attempt<'_>,
+        making: &mut Making,
+        packs: Vec<ObjectRef>,
+        tables: Vec<TableManifest>,
+        blobs: Vec<Blob>,
+    ) -> Result<()> {
         if packs.is_empty() {
             return Ok(());
         }
@@ -229,6 +257,7 @@ impl Backup {
             origin: making.origin,
             packs,
             tables,
+            blobs,
         };
         let body = checkpoint.seal(&self.keyring, &making.keys.checkpoint, self.settings.compression_level)?;
         let key = ObjectKey::Checkpoint(attempt.id, making.checkpoints);
@@ -249,6 +278,7 @@ impl Backup {
         making: Making,
         schema: ObjectRef,
         read: Read,
+        blobs: Vec<Blob>,
     ) -> Result<Committed> {
         let record = attempt.record;
         let description = making.capture.description().clone();
@@ -256,6 +286,7 @@ impl Backup {
         warnings.extend(making.warnings);
         let mut coverage = description.coverage;
         coverage.extend(treatment::coverage(&read.tables));
+        coverage.extend(making.coverage);
         let manifest = Manifest {
             format: FORMAT_VERSION,
             snapshot: record.id,
@@ -271,6 +302,7 @@ impl Backup {
             roles: description.roles,
             large_objects: description.large_objects,
             materialized_views: description.materialized_views,
+            blobs,
             coverage,
             warnings,
         };
@@ -300,7 +332,7 @@ impl Backup {
 }
 
 /// Comes back when the time is up.
-async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         // Nobody is left who could say so.
         std::future::pending::<()>().await;
@@ -308,13 +340,24 @@ async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
 }
 
 /// A snapshot in the making.
-struct Making {
-    capture: Arc<dyn Capture>,
-    packing: Arc<Packing>,
+pub(super) struct Making {
+    pub(super) capture: Arc<dyn Capture>,
+    pub(super) packing: Arc<Packing>,
     keys: Keys,
     origin: Origin,
     /// How many there are.
     checkpoints: u32,
-    warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
+    /// Of what no database session reads.
+    pub(super) coverage: Vec<Coverage>,
+    /// Whether there is more to copy when the rows are.
+    blobs_follow: bool,
     full_reason: Option<String>,
+}
+
+impl Making {
+    /// What rows and blobs are sealed under.
+    pub(super) fn rows_key(&self) -> Arc<SealKey> {
+        Arc::clone(&self.keys.rows)
+    }
 }

@@ -1,6 +1,7 @@
 //! Finds what earlier attempts stored: the newest snapshot of the source, and the checkpoints of attempts after it.
 
 use super::Backup;
+use crate::blob::KnownBlobs;
 use crate::catalog::Warning;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +17,7 @@ use crate::vault::list_all;
 #[derive(Default)]
 pub(super) struct Earlier {
     pub(super) stored: Vec<Stored>,
+    pub(super) blobs: KnownBlobs,
     /// What could not be read, and is copied again therefore.
     pub(super) warnings: Vec<Warning>,
 }
@@ -28,8 +30,9 @@ impl Backup {
         let mut after = None;
         if self.settings.incremental {
             match self.newest().await {
-                Ok(Some((attempt, manifest))) => {
+                Ok(Some((attempt, mut manifest))) => {
                     after = Some(attempt);
+                    earlier.blobs.add(std::mem::take(&mut manifest.blobs), &manifest.packs);
                     earlier.stored.push(manifest.into());
                 }
                 Ok(None) => {}
@@ -40,7 +43,10 @@ impl Backup {
             match self.checkpoint(attempt, key).await {
                 Ok(c) if c.source != self.settings.source => {}
                 Ok(c) if !self.settings.incremental && c.snapshot != snapshot => {}
-                Ok(checkpoint) => earlier.stored.push(checkpoint.into()),
+                Ok(mut checkpoint) => {
+                    earlier.blobs.add(std::mem::take(&mut checkpoint.blobs), &checkpoint.packs);
+                    earlier.stored.push(checkpoint.into());
+                }
                 Err(e) => earlier.unreadable(e.context(format!("read {key}")))?,
             }
         }

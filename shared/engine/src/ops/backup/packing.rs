@@ -2,10 +2,11 @@
 
 use super::progress::Counters;
 use crate::error::{Error, Result, ResultExt};
+use crate::extent::{Extent, SealedExtent};
 use crate::id::AttemptId;
 use crate::limits::UPLOADS_IN_FLIGHT;
-use crate::pack::{ObjectRef, PackBuilder};
-use crate::segment::{Extent, SealedExtent};
+use crate::object::ObjectRef;
+use crate::pack::PackBuilder;
 use crate::vault::{Vault, put_once};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

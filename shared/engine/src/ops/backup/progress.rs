@@ -1,10 +1,11 @@
 //! How far an attempt is. Counted by the copying, told by the heartbeat.
 
 use super::reading::weight;
-use crate::catalog::{Phase, Progress, SegmentCounts};
+use crate::catalog::{BlobCounts, Phase, Progress, SegmentCounts};
 use crate::digest::RowTally;
 use crate::error::Error;
 use crate::source::Description;
+use crate::storage::StoredObject;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Percent of a backup that is done when all rows are stored in the primary vault.
@@ -14,9 +15,9 @@ const COPIED_PERCENT: u64 = 80;
 #[derive(Default)]
 pub(super) struct Counters {
     phase: AtomicU8,
-    /// Bytes on the source's disk of all tables.
+    /// Bytes on the source's disk of all tables, and of all objects.
     disk_bytes_total: AtomicU64,
-    /// Of the segments that were read to the end.
+    /// Of the segments and objects that were read to the end.
     pub(super) disk_bytes: AtomicU64,
     tables_total: AtomicU64,
     pub(super) tables: AtomicU64,
@@ -26,9 +27,13 @@ pub(super) struct Counters {
     pub(super) copied: Tallied,
     pub(super) reused: Tallied,
     pub(super) sampled: Tallied,
+    pub(super) blobs_total: AtomicU64,
+    pub(super) blobs: AtomicU64,
+    pub(super) blobs_copied: Tallied,
+    pub(super) blobs_reused: Tallied,
 }
 
-/// Segments and their bytes.
+/// Segments or blobs, and their bytes.
 #[derive(Default)]
 pub(super) struct Tallied {
     segments: AtomicU64,
@@ -37,19 +42,30 @@ pub(super) struct Tallied {
 
 impl Tallied {
     pub(super) fn add(&self, segment: RowTally) {
-        Counters::add(&self.segments, 1);
-        Counters::add(&self.bytes, segment.bytes);
+        self.add_bytes(segment.bytes);
     }
 
-    fn get(&self) -> (u64, u64) {
+    pub(super) fn add_bytes(&self, bytes: u64) {
+        Counters::add(&self.segments, 1);
+        Counters::add(&self.bytes, bytes);
+    }
+
+    pub(super) fn get(&self) -> (u64, u64) {
         (self.segments.load(Relaxed), self.bytes.load(Relaxed))
     }
 }
 
+/// What an object counts in the progress: nothing is free.
+pub(super) fn blob_weight(object: &StoredObject) -> u64 {
+    object.bytes.unwrap_or(0).max(1_024)
+}
+
 impl Counters {
-    pub(super) fn begin_copying(&self, description: &Description) {
+    pub(super) fn begin_copying(&self, description: &Description, with_blobs: bool) {
         self.tables_total.store(description.tables.len() as u64, Relaxed);
-        self.disk_bytes_total.store(description.tables.iter().map(weight).sum(), Relaxed);
+        let objects = description.stored_objects.iter().flatten().filter(|_| with_blobs).map(blob_weight);
+        let disk_bytes = description.tables.iter().map(weight).chain(objects).sum();
+        self.disk_bytes_total.store(disk_bytes, Relaxed);
         self.enter(Phase::Copying);
     }
 
@@ -84,6 +100,12 @@ impl Counters {
             rows: self.rows.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             bytes_stored: self.bytes_stored.load(Relaxed),
+            blobs: BlobCounts {
+                blobs_total: self.blobs_total.load(Relaxed),
+                blobs: self.blobs.load(Relaxed),
+                blob_bytes_copied: self.blobs_copied.get().1,
+                blob_bytes_reused: self.blobs_reused.get().1,
+            },
             segments: SegmentCounts {
                 segments_copied,
                 bytes_copied,
@@ -96,7 +118,7 @@ impl Counters {
         (phase, progress)
     }
 
-    /// Bytes on the source's disk: of the segments that are stored, and of all.
+    /// Bytes on the source's disk: of the segments and objects that are stored, and of all.
     pub(super) fn disk_bytes(&self) -> (u64, u64) {
         (self.disk_bytes.load(Relaxed), self.disk_bytes_total.load(Relaxed))
     }

@@ -8,10 +8,11 @@ use super::treatment::Treatment;
 use crate::digest::{Fingerprint, RowTally};
 use crate::envelope::SealKey;
 use crate::error::{Error, Result, ResultExt};
+use crate::extent::Extent;
 use crate::keyring::Keyring;
 use crate::layout::ObjectKey;
 use crate::manifest::{Origin, TableManifest};
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::reuse::Reusable;
 use crate::segment::{RowFormat, Segment, SegmentWriter};
 use crate::source::{Capture, Run, RunPrint, Table};
@@ -83,10 +84,23 @@ pub(super) struct Reading {
 }
 
 /// All tables of a snapshot, and where their rows lie.
+#[derive(Default)]
 pub(super) struct Read {
     pub(super) origins: Vec<Origin>,
     pub(super) packs: Vec<ObjectRef>,
     pub(super) tables: Vec<TableManifest>,
+}
+
+impl Read {
+    /// Makes extents refer to this list of packs instead of another.
+    pub(super) fn adopt(&mut self, extents: &mut [Extent], old: impl Fn(usize) -> ObjectRef) {
+        if extents.is_empty() {
+            return;
+        }
+        let mut used = Used::of(std::mem::take(&mut self.packs));
+        used.renumber(extents, old);
+        self.packs = used.packs;
+    }
 }
 
 impl Reading {
@@ -231,7 +245,7 @@ impl Reading {
         let mut used = Used::default();
         let tables = ready.into_iter().map(|(table, mut segments)| {
             for segment in &mut segments {
-                used.renumber(segment, |n| packs[n].0);
+                used.renumber(&mut segment.extents, |n| packs[n].0);
             }
             TableManifest::new(tables[table].clone(), segments)
         });
@@ -259,14 +273,14 @@ impl Reading {
             for made in made.into_iter().flatten() {
                 let mut segment = made.segment().clone();
                 match made {
-                    Made::Copied(_) => used.renumber(&mut segment, |n| packs[n].0),
+                    Made::Copied(_) => used.renumber(&mut segment.extents, |n| packs[n].0),
                     Made::Reused(_, origin) => {
                         origins.insert(origin.attempt, origin);
-                        used.renumber(&mut segment, |n| self.reusable.packs()[n]);
+                        used.renumber(&mut segment.extents, |n| self.reusable.packs()[n]);
                     }
                     Made::Kept(_, origin) => {
                         origins.extend(origin.map(|o| (o.attempt, o)));
-                        used.renumber(&mut segment, |n| self.reusable.packs()[n]);
+                        used.renumber(&mut segment.extents, |n| self.reusable.packs()[n]);
                     }
                 }
                 segments.push(segment);
@@ -285,9 +299,15 @@ struct Used {
 }
 
 impl Used {
-    /// Makes a segment refer to this list instead of another.
-    fn renumber(&mut self, segment: &mut Segment, old: impl Fn(usize) -> ObjectRef) {
-        for extent in &mut segment.extents {
+    /// Goes on with a list.
+    fn of(packs: Vec<ObjectRef>) -> Self {
+        let places = (0..).zip(&packs).map(|(place, pack)| (pack.key, place)).collect();
+        Self { packs, places }
+    }
+
+    /// Makes extents refer to this list instead of another.
+    fn renumber(&mut self, extents: &mut [Extent], old: impl Fn(usize) -> ObjectRef) {
+        for extent in extents {
             let pack = old(extent.pack as usize);
             extent.pack = *self.places.entry(pack.key).or_insert_with(|| {
                 self.packs.push(pack);

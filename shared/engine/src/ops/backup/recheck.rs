@@ -2,11 +2,11 @@
 //! segments is read all the same.
 
 use super::Backup;
-use super::reading::{Read, Reading};
+use super::reading::Reading;
 use crate::digest::RowMeter;
 use crate::error::{Result, ResultExt};
 use crate::limits::{LOOKS_IN_FLIGHT, SAMPLE_BYTES, SAMPLE_SEGMENTS};
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::segment::Segment;
 use futures::StreamExt;
 use futures::stream::{self, TryStreamExt};
@@ -55,10 +55,10 @@ impl Backup {
     }
 
     /// Looks whether the packs of earlier attempts are there. Gives what is wrong, if anything is.
-    pub(super) async fn look(&self, read: &Read, own: &[(ObjectRef, bool)]) -> Result<Option<String>> {
+    pub(super) async fn look(&self, packs: &[ObjectRef], own: &[ObjectRef]) -> Result<Option<String>> {
         let vault = self.vaults.primary();
-        let own: std::collections::HashSet<_> = own.iter().map(|(pack, _)| pack.key).collect();
-        let others: Vec<ObjectRef> = read.packs.iter().filter(|p| !own.contains(&p.key)).copied().collect();
+        let own: std::collections::HashSet<_> = own.iter().map(|pack| pack.key).collect();
+        let others: Vec<ObjectRef> = packs.iter().filter(|p| !own.contains(&p.key)).copied().collect();
         let looks = stream::iter(others).map(|pack| async move {
             let found =
                 vault.head(&pack.key).await.context(format!("look at {} in the {}", pack.key, vault.place()))?;

@@ -5,7 +5,7 @@ use super::{Restore, Taken, in_sessions, tally};
 use crate::error::{Error, Result, ResultExt};
 use crate::limits::{BATCH_BYTES, BATCHES_AHEAD, CHUNKS_AHEAD, WHOLE_TABLE_BYTES_MAX};
 use crate::manifest::TableManifest;
-use crate::pack::ObjectRef;
+use crate::object::ObjectRef;
 use crate::policy::Rule;
 use crate::segment::{self, Segment};
 use crate::source::RowStream;

@@ -2,7 +2,7 @@
 
 use crate::catalog::Warning;
 use crate::digest::{RowMeter, RowTally};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manifest::{Manifest, TableManifest};
 use crate::mask::Masking;
 use crate::policy::{Policies, Rule, TableMask};
@@ -93,7 +93,10 @@ pub(super) fn resolve_classes(scope: &mut Scope, policies: &Policies, manifest: 
         let named: Vec<RelationName> = named.filter(|n| !scope.tables.contains(n)).collect();
         scope.tables.extend(named);
     }
-    scope.check()
+    match scope.has_no_rows() && scope.buckets.is_empty() {
+        true => Err(Error::invalid("`only` chooses classes that no table of the backup belongs to")),
+        false => Ok(()),
+    }
 }
 
 /// What a person must know of rows that do not come, or are older than the others.
