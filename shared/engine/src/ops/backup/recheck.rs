@@ -12,32 +12,13 @@ use futures::StreamExt;
 use futures::stream::{self, TryStreamExt};
 
 impl Backup {
-    /// Reads a few of the segments that were not read, and compares. Gives what is wrong, if anything is.
+    /// Reads a few of the segments that were not read, by all sessions, and compares. Gives what is wrong, if anything is.
     pub(super) async fn sample(&self, reading: &Reading) -> Result<Option<String>> {
-        let tables = &reading.capture.description().tables;
-        for (table, segment) in self.choose(reading.reused())? {
-            let table = &tables[table];
-            let mut rows = reading.capture.copy(table, segment.run).await?;
-            let mut meter = RowMeter::default();
-            while let Some(chunk) = rows.next().await {
-                meter.write(&chunk?);
-            }
-            let found = meter.finish()?;
-            reading.counters.sampled.add(found);
-            if found != segment.tally {
-                let block = segment.run.map_or(0, |run| run.first_block);
-                return Ok(Some(format!(
-                    "the rows of {} from block {block} on were believed unchanged and are not: {} rows with digest {} are \
-                     stored, {} rows with digest {} were read",
-                    table.quoted(),
-                    segment.tally.rows,
-                    segment.tally.digest,
-                    found.rows,
-                    found.digest
-                )));
-            }
-        }
-        Ok(None)
+        let chosen = self.choose(reading.reused())?;
+        let reads = stream::iter(chosen).map(|(table, segment)| read_again(reading, table, segment));
+        // All of them to the end, whatever the first shows: a session that stops in the middle of its rows is lost.
+        let wrong: Vec<Option<String>> = reads.buffered(self.settings.sessions).try_collect().await?;
+        Ok(wrong.into_iter().flatten().next())
     }
 
     /// A few at random; the last one may go beyond the bytes.
@@ -68,4 +49,28 @@ impl Backup {
         let wrong: Vec<Option<String>> = looks.buffer_unordered(LOOKS_IN_FLIGHT).try_collect().await?;
         Ok(wrong.into_iter().flatten().next())
     }
+}
+
+/// Reads a segment that was not read, and compares it with what is stored of it.
+async fn read_again(reading: &Reading, table: usize, segment: Segment) -> Result<Option<String>> {
+    let table = &reading.capture.description().tables[table];
+    let mut rows = reading.capture.copy(table, segment.run).await?;
+    let mut meter = RowMeter::default();
+    while let Some(chunk) = rows.next().await {
+        meter.write(&chunk?);
+    }
+    let found = meter.finish()?;
+    reading.counters.sampled.add(found);
+    let block = segment.run.map_or(0, |run| run.first_block);
+    Ok((found != segment.tally).then(|| {
+        format!(
+            "the rows of {} from block {block} on were believed unchanged and are not: {} rows with digest {} are stored, \
+             {} rows with digest {} were read",
+            table.quoted(),
+            segment.tally.rows,
+            segment.tally.digest,
+            found.rows,
+            found.digest
+        )
+    }))
 }
