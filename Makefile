@@ -75,7 +75,7 @@ soak: tools ## thousands of random histories of a database, each step backed up 
 .PHONY: bench
 bench: tools build ## measure against pg_dump, restic and the raw cipher; writes target/bench/summary.json
 	@benches/peers
-	@echo 'bench: a database of 1 GB, about 9 minutes'
+	@echo 'bench: a database of 1 GB, about 13 minutes'
 	@cargo run --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench-build -- $(ARGS)
 
 .PHONY: fmt

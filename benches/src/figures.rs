@@ -4,6 +4,7 @@ mod age;
 mod backup;
 mod copy;
 mod envelope;
+mod incremental;
 mod memory;
 mod restic;
 mod restore;
@@ -14,10 +15,11 @@ use crate::Result;
 use crate::measure::Contender;
 use crate::options::{Options, Place};
 use crate::peers::{self, Peers};
+use crate::product::SESSIONS;
 use crate::report::{self, Row};
 use crate::server::Server;
 use crate::store::Store;
-use memory::Peak;
+use memory::Sizes;
 use std::path::PathBuf;
 
 /// The database that is backed up, and the one that is restored into.
@@ -27,6 +29,8 @@ const TARGET: &str = "bench_target";
 /// What the figures of the database share.
 struct Bench {
     place: Place,
+    /// The size of the database that everything is measured on.
+    mb: u32,
     rounds: usize,
     peers: Peers,
     // The order in which they end.
@@ -36,21 +40,36 @@ struct Bench {
 
 impl Bench {
     /// A process of ours on a database.
-    fn ours<'a>(&'a self, verb: &'static str, prepare: Box<dyn Fn() -> Result<()> + 'a>) -> Contender<'a> {
+    fn ours<'a>(
+        &'a self,
+        name: String,
+        verb: &'static str,
+        sessions: usize,
+        prepare: Box<dyn Fn() -> Result<()> + 'a>,
+    ) -> Contender<'a> {
         let outcome: PathBuf = self.place.out.join(format!("{verb}.json"));
         let database = self.server.url(if verb == "backup" { SOURCE } else { TARGET });
         let result = outcome.clone();
-        let command =
-            move || crate::product::command(verb, &database, &self.store.endpoint, &self.place.clients, &result);
-        Contender { name: format!("ours: {verb}"), prepare, command: Box::new(command), outcome: Some(outcome) }
+        let command = move || {
+            crate::product::command(verb, &database, &self.store.endpoint, &self.place.clients, &result, sessions)
+        };
+        Contender { name, prepare, command: Box::new(command), outcome: Some(outcome) }
     }
 
-    fn our_backup(&self) -> Contender<'_> {
-        self.ours("backup", Box::new(|| self.store.empty().and_then(|()| self.server.settle())))
+    /// A full backup: the store is empty.
+    fn our_backup(&self, sessions: usize) -> Contender<'_> {
+        let prepare = || self.store.empty().and_then(|()| self.server.settle());
+        let plural = if sessions == 1 { "" } else { "s" };
+        self.ours(format!("ours: backup, {sessions} session{plural}"), "backup", sessions, Box::new(prepare))
+    }
+
+    /// A backup over those that the store holds.
+    fn our_incremental(&self) -> Contender<'_> {
+        self.ours("ours: backup, once more".to_owned(), "backup", SESSIONS, Box::new(|| self.server.settle()))
     }
 
     fn our_restore(&self) -> Contender<'_> {
-        self.ours("restore", Box::new(|| self.empty_target()))
+        self.ours("ours: restore".to_owned(), "restore", SESSIONS, Box::new(|| self.empty_target()))
     }
 
     fn empty_target(&self) -> Result<()> {
@@ -71,8 +90,9 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     let start = if options.wants("start") { start::rows(&options.place, &mut notes)? } else { Vec::new() };
     let zips = if options.wants("start") { zips::rows(&options.place)? } else { Vec::new() };
     let mut rows = Vec::new();
-    if ["backup", "restore", "memory"].iter().any(|figure| options.wants(figure)) {
-        rows.extend(database(options, peers)?);
+    let on_a_database = ["backup", "restore", "incremental", "memory"];
+    if on_a_database.iter().any(|figure| options.wants(figure)) {
+        rows.extend(database(options, peers, &mut notes)?);
     }
     rows.extend(envelope.into_iter().chain(start).chain(zips));
     if options.mb < crate::options::MB {
@@ -81,23 +101,27 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     report::write(&options.place, &rows, &notes)
 }
 
-fn database(options: &Options, peers: Peers) -> Result<Vec<Row>> {
+fn database(options: &Options, peers: Peers, notes: &mut Vec<String>) -> Result<Vec<Row>> {
     println!("\ndatabase: starting PostgreSQL and loading {} MB", options.mb);
     let place = options.place.clone();
     let (server, store) = (Server::start(&place)?, Store::start(&place)?);
-    let bench = Bench { place, rounds: options.rounds, peers, store, server };
+    let bench = Bench { place, mb: options.mb, rounds: options.rounds, peers, store, server };
     bench.server.load(SOURCE, options.mb)?;
     let sizes = "select format('%s with its indexes, %s without', pg_size_pretty(pg_database_size(current_database())),
         pg_size_pretty(sum(pg_table_size(oid))))
         from pg_class where relkind in ('r', 'm') and relnamespace <> 'pg_catalog'::regnamespace";
     println!("database: {}", bench.server.sql(SOURCE, sizes)?);
 
-    let (mut rows, mut peaks) = (Vec::new(), Vec::new());
+    let (mut rows, mut seen) = (Vec::new(), Sizes::default());
     if options.wants("backup") {
-        rows.extend(backup::rows(&bench, &mut peaks)?);
+        rows.extend(backup::rows(&bench, &mut seen)?);
     }
     if options.wants("restore") {
-        rows.extend(restore::rows(&bench, &mut peaks)?);
+        rows.extend(restore::rows(&bench, &mut seen)?);
+    }
+    // Last of what is measured on this database: it changes it.
+    if options.wants("incremental") {
+        rows.extend(incremental::rows(&bench)?);
     }
     if options.wants("memory") {
         let mut sizes = options.other_mb.clone();
@@ -105,10 +129,9 @@ fn database(options: &Options, peers: Peers) -> Result<Vec<Row>> {
             sizes.insert(0, options.mb);
         }
         for mb in sizes {
-            memory::measure(&bench, mb, &mut peaks)?;
+            memory::measure(&bench, mb, &mut seen, notes)?;
         }
     }
-    peaks.iter_mut().filter(|peak: &&mut Peak| peak.mb == 0).for_each(|peak| peak.mb = options.mb);
-    rows.extend(memory::rows(&peaks));
+    rows.extend(seen.rows());
     Ok(rows)
 }

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) place: Place,
     /// Size of the database that everything is measured on.
     pub(crate) mb: u32,
-    /// Sizes of other databases, on which only memory is measured.
+    /// Sizes of other databases, on which only memory and growth are measured.
     pub(crate) other_mb: Vec<u32>,
     /// Runs of ours and of each peer.
     pub(crate) rounds: usize,
@@ -31,18 +31,19 @@ pub(crate) struct Options {
 
 /// The bounds are for a database of 1 GB or more; one that is loaded with 1100 has a little more than 10^9 bytes.
 pub(crate) const MB: u32 = 1_100;
-pub(crate) const FIGURES: [&str; 5] = ["backup", "restore", "memory", "envelope", "start"];
-const USAGE: &str = "usage: bench [--mb N] [--small-mb N] [--large] [--rounds N] [--only FIGURE,...]
+pub(crate) const FIGURES: [&str; 6] = ["backup", "restore", "incremental", "memory", "envelope", "start"];
+const USAGE: &str = "usage: bench [--mb N] [--small-mb N] [--large] [--huge] [--rounds N] [--only FIGURE,...]
   --mb N        size of the database, 50 or more (default: 1100)
   --small-mb N  a smaller one, to compare memory with; 0 for none (default: 256)
   --large       measure memory at 4096 MB too
+  --huge        and at 10240 MB, if the disk has room for it
   --rounds N    runs of ours and of each peer (default: 3)
-  --only ...    some of backup, restore, memory, envelope, start (default: all)";
+  --only ...    some of backup, restore, incremental, memory, envelope, start (default: all)";
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-        let (mut mb, mut small, mut large, mut rounds) = (MB, 256, false, 3);
+        let (mut mb, mut small, mut large, mut huge, mut rounds) = (MB, 256, false, false, 3);
         let mut only: Vec<String> = FIGURES.map(str::to_owned).to_vec();
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
@@ -53,13 +54,15 @@ impl Options {
                 "--rounds" => rounds = value()?.parse()?,
                 "--only" => only = value()?.split(',').map(str::to_owned).collect(),
                 "--large" => large = true,
+                "--huge" => huge = true,
                 _ => return Err(USAGE.into()),
             }
         }
         if rounds == 0 || only.iter().any(|figure| !FIGURES.contains(&figure.as_str())) {
             return Err(USAGE.into());
         }
-        let other_mb = [(small > 0).then_some(small), large.then_some(4096)].into_iter().flatten().collect();
+        let other_mb = [(small > 0).then_some(small), large.then_some(4096), huge.then_some(10_240)];
+        let other_mb = other_mb.into_iter().flatten().collect();
         let programs = root.join(".tools/postgres/18/bin");
         let clients = root.join(".tools/clients");
         let place = Place { out: root.join("target/bench"), root, programs, clients };

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use testkit::{FaultScript, MemoryCatalog, MemoryKeys};
 
-/// Copy sessions of a backup, loading sessions of a restore.
+/// Copy sessions of a backup unless a figure says otherwise, loading sessions of a restore.
 pub(crate) const SESSIONS: usize = 2;
 /// Where the S3 server keeps these buckets' objects, as folders.
 pub(crate) const BUCKETS: [&str; 3] = ["bench-primary", "bench-secondary", "bench-tertiary"];
@@ -35,6 +35,7 @@ const DATABASE: &str = "BENCH_DATABASE_URL";
 const ENDPOINT: &str = "BENCH_S3_ENDPOINT";
 const CLIENTS: &str = "BENCH_PG_BIN";
 const RESULT: &str = "BENCH_RESULT";
+const COPY_SESSIONS: &str = "BENCH_SESSIONS";
 const KEY_SEED: u64 = 1;
 
 /// What a backup or a restore says of itself.
@@ -43,8 +44,14 @@ pub(crate) struct Outcome {
     pub(crate) rows: u64,
     /// Bytes of rows, before compression.
     pub(crate) bytes: u64,
-    /// Bytes that are stored; 0 for a restore.
+    /// Bytes that are stored, by this backup and by earlier ones whose rows it uses; 0 for a restore.
     pub(crate) stored: u64,
+    /// Segments that were read; 0 for a restore.
+    pub(crate) segments_copied: u64,
+    /// Segments that earlier backups had stored; 0 for a restore.
+    pub(crate) segments_reused: u64,
+    /// Why a backup read everything, if it did.
+    pub(crate) full_reason: Option<String>,
     /// The most memory that the process ever held.
     pub(crate) peak_bytes: u64,
 }
@@ -56,25 +63,34 @@ impl Outcome {
 }
 
 /// The command that runs `backup` or `restore` in a process of its own.
-pub(crate) fn command(verb: &str, database: &str, endpoint: &str, clients: &Path, result: &Path) -> Result<Command> {
+pub(crate) fn command(
+    verb: &str,
+    database: &str,
+    endpoint: &str,
+    clients: &Path,
+    result: &Path,
+    copy_sessions: usize,
+) -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(verb).env(DATABASE, database).env(ENDPOINT, endpoint).env(CLIENTS, clients).env(RESULT, result);
+    command.env(COPY_SESSIONS, copy_sessions.to_string());
     Ok(command)
 }
 
-/// `bench backup`: one full backup.
+/// `bench backup`: one backup, which uses what the store holds of earlier ones.
 pub(crate) async fn back_up() -> Result<()> {
     let (settings, vaults) = deployment().await?;
+    let sessions = env::var(COPY_SESSIONS)?.parse()?;
     let backup = Backup {
         vaults,
         keyring: keyring(&settings)?,
         catalog: Arc::new(MemoryCatalog::new(FaultScript::new())),
-        source: Arc::new(source(&env::var(DATABASE)?, &env::var(CLIENTS)?)?),
+        source: Arc::new(source(&env::var(DATABASE)?, &env::var(CLIENTS)?, sessions)?),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         settings: BackupSettings {
             source: settings.source.clone(),
-            sessions: SESSIONS,
+            sessions,
             compression_level: settings.compression_level,
             segment_blocks: settings.segment_blocks,
             incremental: settings.incremental,
@@ -85,7 +101,15 @@ pub(crate) async fn back_up() -> Result<()> {
     let outcome = backup.run(BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None }).await?;
     let BackupOutcome::Committed(record) = outcome else { return Err("another backup runs".into()) };
     let summary = record.summary.as_ref().ok_or("the backup has no summary")?;
-    tell(Outcome { rows: summary.rows, bytes: summary.bytes, stored: summary.size, peak_bytes: own_peak_bytes()? })
+    tell(Outcome {
+        rows: summary.rows,
+        bytes: summary.bytes,
+        stored: summary.size,
+        segments_copied: record.progress.segments.segments_copied,
+        segments_reused: record.progress.segments.segments_reused,
+        full_reason: record.full_reason.clone(),
+        peak_bytes: own_peak_bytes()?,
+    })
 }
 
 /// `bench restore`: the newest backup into an empty database, with its proof.
@@ -103,13 +127,13 @@ pub(crate) async fn restore() -> Result<()> {
         sessions: SESSIONS,
     };
     let restored = restore.run(Selection::Newest).await?;
-    tell(Outcome { rows: restored.rows, bytes: restored.bytes, stored: 0, peak_bytes: own_peak_bytes()? })
+    let peak_bytes = own_peak_bytes()?;
+    tell(Outcome { rows: restored.rows, bytes: restored.bytes, peak_bytes, ..Outcome::default() })
 }
 
 /// `copy` statements for exactly the tables and columns that a backup reads.
 pub(crate) async fn copy_statements(database: &str, clients: &Path) -> Result<Vec<String>> {
-    let clients = clients.to_str().ok_or("the folder of the clients is not UTF-8")?;
-    let capture = source(database, clients)?.capture().await?;
+    let capture = source(database, clients_said(clients)?, 1)?.capture().await?;
     let statement = |table: &engine::source::Table| {
         let columns: Vec<String> = table.columns.iter().map(|c| engine::source::quote_identifier(c)).collect();
         let columns = if columns.is_empty() { String::new() } else { format!(" ({})", columns.join(", ")) };
@@ -120,11 +144,15 @@ pub(crate) async fn copy_statements(database: &str, clients: &Path) -> Result<Ve
     Ok(statements)
 }
 
-fn source(database: &str, clients: &str) -> Result<PgSource> {
+fn clients_said(clients: &Path) -> Result<&str> {
+    Ok(clients.to_str().ok_or("the folder of the clients is not UTF-8")?)
+}
+
+fn source(database: &str, clients: &str, sessions: usize) -> Result<PgSource> {
     Ok(PgSource::new(SourceSettings {
         address: Address::parse(database, None)?,
         clients: PgClients::new(PathBuf::from(clients)),
-        sessions: SESSIONS,
+        sessions,
         lock_timeout: Duration::from_secs(30),
         owner: "bench".to_owned(),
     }))

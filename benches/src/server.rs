@@ -71,9 +71,27 @@ impl Server {
         let mut load = Command::new(self.place.root.join("infra/local/sample/load"));
         load.args(["--url", &self.url(database), "--mb", &megabytes.to_string(), "--psql"]);
         output(load.arg(self.place.programs.join("psql")), "load the sample")?;
+        self.remember(database)?;
         // Or the first reader would pay for all others: it would write the hint bits.
         self.sql(database, "vacuum (analyze)")?;
         Ok(())
+    }
+
+    /// Lets a database remember its backups, as the script for the role does.
+    fn remember(&self, database: &str) -> Result<()> {
+        let script = std::fs::read_to_string(self.place.root.join("infra/sql/backup_role.sql"))?;
+        let lineage = script.find("create schema").ok_or("infra/sql/backup_role.sql makes no schema")?;
+        let (role, lineage) = script.split_at(lineage);
+        if self.sql("postgres", "select count(*) from pg_roles where rolname = 'backup_reader'")? == "0" {
+            self.sql("postgres", &role.replace(":password", "'bench'"))?;
+        }
+        self.sql(database, lineage)?;
+        Ok(())
+    }
+
+    /// The bytes of a database on the disk, indexes included.
+    pub(crate) fn bytes(&self, database: &str) -> Result<u64> {
+        Ok(self.sql(database, "select pg_database_size(current_database())")?.parse()?)
     }
 
     /// Lets no run pay for the writes of the one before it.

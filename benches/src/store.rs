@@ -16,7 +16,7 @@ use s3s::{S3, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -60,6 +60,24 @@ impl Store {
         }
         Ok(())
     }
+
+    /// The bytes of all objects.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        BUCKETS.iter().map(|bucket| bytes_below(&self.folder.join(bucket))).sum()
+    }
+}
+
+/// The bytes of all files of a folder and of those in it.
+pub(crate) fn bytes_below(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        bytes += match entry.file_type()?.is_dir() {
+            true => bytes_below(&entry.path())?,
+            false => entry.metadata()?.len(),
+        };
+    }
+    Ok(bytes)
 }
 
 impl Drop for Store {

@@ -1,18 +1,19 @@
 //! A restore with its proof beside `pg_restore -j2`, which proves nothing. Both into an empty database of one server.
 
-use super::memory::{Peak, remember};
+use super::memory::Sizes;
 use super::{Bench, SOURCE, TARGET};
 use crate::Result;
 use crate::measure::{Contender, by_turns, median_seconds, once};
+use crate::product::SESSIONS;
 use crate::report::{Bound, Row};
 use crate::server::output;
 
 const PEER: &str = "pg_restore -j2 of a pg_dump -Fd";
 
-pub(super) fn rows(bench: &Bench, peaks: &mut Vec<Peak>) -> Result<Vec<Row>> {
+pub(super) fn rows(bench: &Bench, seen: &mut Sizes) -> Result<Vec<Row>> {
     println!("\nrestore: {} runs each, by turns; medians are compared", bench.rounds);
     // Not timed: what both read from.
-    once(&bench.place, &bench.our_backup())?;
+    once(&bench.place, &bench.our_backup(SESSIONS))?;
     let dump = bench.place.out.join("dump");
     if dump.exists() {
         std::fs::remove_dir_all(&dump)?;
@@ -31,7 +32,7 @@ pub(super) fn rows(bench: &Bench, peaks: &mut Vec<Peak>) -> Result<Vec<Row>> {
         outcome: None,
     };
     let runs = by_turns(&bench.place, bench.rounds, &[bench.our_restore(), peer])?;
-    remember("restore", 0, &runs[0], peaks);
+    seen.remember(bench, "restore", bench.mb, &runs[0])?;
     bench.server.drop(TARGET)?;
     let (ours, peer) = (median_seconds(&runs[0]), median_seconds(&runs[1]));
     Ok(vec![Row::beside(format!("restore and proof, s; {PEER}"), ours, Some(peer), Bound::AtMost(1.0))])
