@@ -4,6 +4,7 @@ mod age;
 mod backup;
 mod copy;
 mod envelope;
+mod fingerprint;
 mod incremental;
 mod memory;
 mod restic;
@@ -90,7 +91,7 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     let start = if options.wants("start") { start::rows(&options.place, &mut notes)? } else { Vec::new() };
     let zips = if options.wants("start") { zips::rows(&options.place)? } else { Vec::new() };
     let mut rows = Vec::new();
-    let on_a_database = ["backup", "restore", "incremental", "memory"];
+    let on_a_database = ["backup", "fingerprint", "restore", "incremental", "memory"];
     if on_a_database.iter().any(|figure| options.wants(figure)) {
         rows.extend(database(options, peers, &mut notes)?);
     }
@@ -115,6 +116,9 @@ fn database(options: &Options, peers: Peers, notes: &mut Vec<String>) -> Result<
     let (mut rows, mut seen) = (Vec::new(), Sizes::default());
     if options.wants("backup") {
         rows.extend(backup::rows(&bench, &mut seen)?);
+    }
+    if options.wants("fingerprint") {
+        rows.extend(fingerprint::rows(&bench)?);
     }
     if options.wants("restore") {
         rows.extend(restore::rows(&bench, &mut seen)?);

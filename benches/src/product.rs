@@ -10,6 +10,7 @@ use aws::machine::{SystemClock, SystemEntropy};
 use aws::settings::{Need, Settings};
 use engine::catalog::Trigger;
 use engine::keyring::Keyring;
+use engine::limits::SEGMENT_BLOCKS;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::restore::{Restore, Selection};
 use engine::queue::BackupOrder;
@@ -21,7 +22,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testkit::{FaultScript, MemoryCatalog, MemoryKeys};
 
 /// Copy sessions of a backup unless a figure says otherwise, loading sessions of a restore.
@@ -142,6 +143,22 @@ pub(crate) async fn copy_statements(database: &str, clients: &Path) -> Result<Ve
     let statements = capture.description().tables.iter().map(statement).collect();
     capture.close().await?;
     Ok(statements)
+}
+
+/// The seconds until the server has told the fingerprints of a table, which must have rows, in one session.
+pub(crate) async fn fingerprint_seconds(database: &str, clients: &Path, table: &str) -> Result<f64> {
+    let capture = source(database, clients_said(clients)?, 1)?.capture().await?;
+    let found = capture.description().tables.iter().find(|t| t.quoted() == table);
+    let table = found.ok_or_else(|| format!("there is no table {table}"))?;
+    let begun = Instant::now();
+    let prints = capture.fingerprints(table, SEGMENT_BLOCKS).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let rows: u64 = prints.iter().map(|print| print.fingerprint.rows).sum();
+    capture.close().await?;
+    match rows {
+        0 => Err("the server saw no rows to fingerprint".into()),
+        _ => Ok(seconds),
+    }
 }
 
 fn clients_said(clients: &Path) -> Result<&str> {
