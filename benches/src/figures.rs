@@ -9,6 +9,7 @@ mod incremental;
 mod memory;
 mod restic;
 mod restore;
+mod sessions;
 mod start;
 mod zips;
 
@@ -91,7 +92,7 @@ pub(crate) fn all(options: &Options) -> Result<()> {
     let start = if options.wants("start") { start::rows(&options.place, &mut notes)? } else { Vec::new() };
     let zips = if options.wants("start") { zips::rows(&options.place)? } else { Vec::new() };
     let mut rows = Vec::new();
-    let on_a_database = ["backup", "fingerprint", "restore", "incremental", "memory"];
+    let on_a_database = ["backup", "sessions", "fingerprint", "restore", "incremental", "memory"];
     if on_a_database.iter().any(|figure| options.wants(figure)) {
         rows.extend(database(options, peers, &mut notes)?);
     }
@@ -116,6 +117,9 @@ fn database(options: &Options, peers: Peers, notes: &mut Vec<String>) -> Result<
     let (mut rows, mut seen) = (Vec::new(), Sizes::default());
     if options.wants("backup") {
         rows.extend(backup::rows(&bench, &mut seen)?);
+    }
+    if options.wants("sessions") {
+        rows.extend(sessions::rows(&bench, notes)?);
     }
     if options.wants("fingerprint") {
         rows.extend(fingerprint::rows(&bench)?);

@@ -1,4 +1,4 @@
-//! Runs commands by turns, and measures their time and their memory.
+//! Runs commands by turns, and measures their time, their work and their memory.
 
 use crate::Result;
 use crate::options::Place;
@@ -102,6 +102,14 @@ pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let rank = (values.len() as f64 * share).ceil() as usize;
     values.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+/// Seconds of work, on any core, of a process and of those of its children that have ended.
+pub(crate) fn worked_s(process: &str) -> f64 {
+    // After `pid (name) `, the 12th to the 15th field, in hundredths of a second (proc(5), USER_HZ).
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').skip(11).take(4);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// The most memory that this process ever held.

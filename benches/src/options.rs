@@ -31,15 +31,15 @@ pub(crate) struct Options {
 
 /// The bounds are for a database of 1 GB or more; one that is loaded with 1100 has a little more than 10^9 bytes.
 pub(crate) const MB: u32 = 1_100;
-pub(crate) const FIGURES: [&str; 7] =
-    ["backup", "fingerprint", "restore", "incremental", "memory", "envelope", "start"];
+pub(crate) const FIGURES: [&str; 8] =
+    ["backup", "sessions", "fingerprint", "restore", "incremental", "memory", "envelope", "start"];
 const USAGE: &str = "usage: bench [--mb N] [--small-mb N] [--large] [--huge] [--rounds N] [--only FIGURE,...]
   --mb N        size of the database, 50 or more (default: 1100)
   --small-mb N  a smaller one, to compare memory with; 0 for none (default: 256)
   --large       measure memory at 4096 MB too
   --huge        and at 10240 MB, if the disk has room for it
   --rounds N    runs of ours and of each peer (default: 3)
-  --only ...    some of backup, fingerprint, restore, incremental, memory, envelope, start (default: all)";
+  --only ...    some of backup, sessions, fingerprint, restore, incremental, memory, envelope, start (default: all)";
 
 impl Options {
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {

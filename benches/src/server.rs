@@ -1,6 +1,7 @@
 //! The PostgreSQL that is backed up and restored into, started by the script that starts the developer's.
 
 use crate::Result;
+use crate::measure::worked_s;
 use crate::options::Place;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -92,6 +93,12 @@ impl Server {
     /// The bytes of a database on the disk, indexes included.
     pub(crate) fn bytes(&self, database: &str) -> Result<u64> {
         Ok(self.sql(database, "select pg_database_size(current_database())")?.parse()?)
+    }
+
+    /// Seconds of work of the server, of sessions that have ended.
+    pub(crate) fn worked_s(&self) -> f64 {
+        let pid = std::fs::read_to_string(data(&self.place).join("cluster/postmaster.pid")).unwrap_or_default();
+        worked_s(pid.lines().next().unwrap_or_default())
     }
 
     /// Lets no run pay for the writes of the one before it.

@@ -1,6 +1,7 @@
 //! A local S3 over HTTP, in a process of its own: `s3s-fs`, and the one answer that it lacks.
 
 use crate::Result;
+use crate::measure::worked_s;
 use crate::options::Place;
 use crate::product::{BUCKETS, CREDENTIAL};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -59,6 +60,11 @@ impl Store {
             std::fs::create_dir_all(&folder)?;
         }
         Ok(())
+    }
+
+    /// Seconds of work.
+    pub(crate) fn worked_s(&self) -> f64 {
+        worked_s(&self.process.id().to_string())
     }
 
     /// The bytes of all objects.
