@@ -46,6 +46,30 @@ async fn an_object_is_copied_again_only_when_it_was_written_again() {
 }
 
 #[tokio::test]
+async fn a_bucket_can_be_backed_up_alone_and_the_snapshot_is_whole_all_the_same() {
+    let scene = Scene::with_objects();
+    scene.committed().await;
+    scene.storage.write("avatars", "ana.png", "a new portrait");
+    scene.storage.write("scans", "a/b", "another b");
+    scene.storage.write("scans", "new", "new");
+    scene.source.write("large", 5, "changed");
+    let order = BackupOrder { source: Some("bucket:avatars".to_owned()), ..BackupOrder::new(Trigger::Manual) };
+    let BackupOutcome::Committed(record) = scene.run(order, None).await.expect("backs up") else { panic!("committed") };
+    // The object that no backup has is copied too, or the snapshot would lack it.
+    assert_eq!(counts(&record), (4, 17, 1));
+    assert_eq!(record.progress.segments.segments_copied, 0);
+    let (target, objects) = (MemoryTarget::new(FaultScript::new()), MemoryStorage::new(FaultScript::new()));
+    scene.restore_to(0, Selection::Newest, &target, &objects).await.expect("restores");
+    let content = |bucket: &str, name: &str| objects.contents()[&(bucket.to_owned(), name.to_owned())].clone();
+    assert_eq!(content("avatars", "ana.png"), "a new portrait");
+    assert_eq!(content("scans", "a/b"), "b", "as the last backup has it");
+    assert_eq!(content("scans", "new"), "new");
+    let unknown = BackupOrder { source: Some("bucket:photos".to_owned()), ..BackupOrder::new(Trigger::Manual) };
+    let error = scene.run(unknown, None).await.expect_err("refused");
+    assert_says(&error, ErrorKind::Invalid, &["`bucket:photos`", "bucket:avatars"]);
+}
+
+#[tokio::test]
 async fn objects_that_do_not_fit_into_one_invocation_are_copied_in_several() {
     let scene = Scene::with_objects();
     for number in 0..2_000 {

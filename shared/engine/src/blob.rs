@@ -102,9 +102,14 @@ impl KnownBlobs {
 
     /// The content of an object that was not written again since it was stored: the project gives each content another version.
     pub fn find(&self, object: &StoredObject) -> Option<&BlobContent> {
-        let blob = self.by_name.get(&(object.bucket.clone(), object.name.clone()))?;
+        let blob = self.last(object)?;
         let same = blob.object == *object && (object.version.is_some() || object.etag.is_some());
         blob.content.as_ref().filter(|content| same && !content.newer)
+    }
+
+    /// An object as it was stored last, whether or not it was written again since.
+    pub fn last(&self, object: &StoredObject) -> Option<&Blob> {
+        self.by_name.get(&(object.bucket.clone(), object.name.clone()))
     }
 
     /// The packs that extents refer to.

@@ -14,7 +14,7 @@ pub struct BackupOrder {
     /// A backup whose record is there already; a new one without.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub backup_id: Option<SnapshotId>,
-    /// The part that is to be read now: a class of data, a schema, a table, or everything without it. What the rest held at the last
+    /// The part that is to be read now: a class of data, a schema, a table, a bucket, or everything without it. What the rest held at the last
     /// backup is in the new one too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<String>,

@@ -6,6 +6,7 @@ use super::attempt::{Attempt, Making, told_to_stop};
 use super::packing::Packing;
 use super::progress::{Counters, blob_weight};
 use super::reading::Read;
+use super::treatment::bucket_of;
 use crate::blob::{Blob, BlobContent, KnownBlobs};
 use crate::catalog::Warning;
 use crate::envelope::SealKey;
@@ -68,7 +69,17 @@ impl Backup {
         };
         Counters::add(&attempt.counters.blobs_total, objects.len() as u64);
         let mut left = Vec::new();
+        let only = attempt.record.part.as_deref().and_then(bucket_of);
         for object in objects {
+            // Of other buckets than the one that was asked for the snapshot holds what the last one has.
+            if only.is_some_and(|bucket| bucket != object.bucket)
+                && let Some(blob) = known.last(&object)
+            {
+                looked_after(&attempt.counters, &object);
+                attempt.counters.blobs_reused.add_bytes(blob.content.as_ref().map_or(0, |c| c.length));
+                blobs.reused.push(blob.clone());
+                continue;
+            }
             match known.find(&object) {
                 Some(content) => {
                     looked_after(&attempt.counters, &object);

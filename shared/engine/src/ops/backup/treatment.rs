@@ -12,6 +12,10 @@ use crate::source::{Coverage, CoverageState, Description, Table};
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// What a bucket's name is written after, where a part of the source may be named.
+const BUCKET: &str = "bucket:";
+/// The schema in which Storage lists its objects.
+const STORAGE_SCHEMA: &str = "storage";
 /// Words for the whole source, where a part of it may be named.
 const EVERYTHING: [&str; 3] = ["all", "automatic", "database"];
 
@@ -60,7 +64,7 @@ impl Backup {
         let policies = &self.settings.policies;
         let part = match part {
             Some(name) if name != self.settings.source && !EVERYTHING.contains(&name) => {
-                Some(Part::parse(name, policies, &description.tables)?)
+                Some(Part::parse(name, policies, description)?)
             }
             _ => None,
         };
@@ -89,10 +93,23 @@ enum Part {
     Class(String),
     Schema(String),
     Table(RelationName),
+    /// What Storage lists; which bucket of it is the objects' matter.
+    Bucket,
+}
+
+/// The bucket that a part of the source is.
+pub(super) fn bucket_of(part: &str) -> Option<&str> {
+    part.strip_prefix(BUCKET)
 }
 
 impl Part {
-    fn parse(name: &str, policies: &Policies, tables: &[Table]) -> Result<Self> {
+    fn parse(name: &str, policies: &Policies, description: &Description) -> Result<Self> {
+        let tables = &description.tables;
+        if let Some(bucket) = bucket_of(name)
+            && description.stored_objects.iter().flatten().any(|object| object.bucket == bucket)
+        {
+            return Ok(Self::Bucket);
+        }
         let parts = [
             Some(Self::Class(name.to_owned())),
             Some(Self::Schema(name.to_owned())),
@@ -104,7 +121,8 @@ impl Part {
             let mut classes: Vec<&str> = classes.into_iter().collect();
             classes.sort_unstable();
             Error::invalid(format!(
-                "the source has no class, schema or table `{}`; name a table with its schema, such as public.orders; there are these classes: {}",
+                "the source has no class, schema, table or bucket `{}`; name a table with its schema, such as public.orders, and a \
+                 bucket such as bucket:avatars; there are these classes: {}",
                 name.chars().filter(|c| !c.is_control()).take(120).collect::<String>(),
                 if classes.is_empty() { "none".to_owned() } else { classes.join(", ") }
             ))
@@ -115,6 +133,7 @@ impl Part {
         match self {
             Self::Class(name) => policies.class_of(table).is_some_and(|c| c.name == *name),
             Self::Schema(schema) => table.schema == *schema,
+            Self::Bucket => table.schema == STORAGE_SCHEMA,
             Self::Table(name) => table.schema == name.schema && table.name == name.name,
         }
     }
