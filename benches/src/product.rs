@@ -96,7 +96,9 @@ pub(crate) async fn back_up() -> Result<()> {
             segment_blocks: settings.segment_blocks,
             incremental: settings.incremental,
             full_every_days: Some(settings.full_every_days),
+            policies: Arc::clone(&settings.policies),
         },
+        storage: None,
         queue: None,
     };
     let outcome = backup.run(BackupRequest { order: BackupOrder::new(Trigger::Manual), deadline: None }).await?;
@@ -125,7 +127,9 @@ pub(crate) async fn restore() -> Result<()> {
         vault: Arc::clone(vaults.primary()),
         keyring: keyring(&settings)?,
         target: Arc::new(PgTarget::new(target)),
+        storage: None,
         sessions: SESSIONS,
+        policies: Arc::clone(&settings.policies),
     };
     let restored = restore.run(Selection::Newest).await?;
     let peak_bytes = own_peak_bytes()?;
