@@ -5,6 +5,7 @@ own and is recorded before anything else happens, so that `stop` can end it and 
 process by name, and never one that only happens to have a recorded id (the start time is recorded as well).
 """
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -32,7 +33,9 @@ PG_BIN = TOOLS / "postgres" / "18" / "bin"
 
 PROJECT = "gasrapido"
 REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
-SOURCE, TARGET = "gasrapido", "restored"    # the two databases
+POLICIES = ROOT / "infra" / "local" / "sample" / "policies.json"
+# The databases: what is backed up, what production is restored into, and what developers get.
+SOURCE, TARGET, DEVELOPMENT = "gasrapido", "restored", "development"
 
 
 class Failure(Exception):
@@ -115,6 +118,12 @@ class Stack:
         return {**kept, "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
                 "AWS_DEFAULT_REGION": REGIONS[0], "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
 
+    def client(self, service, region, **more):
+        """A boto3 client that talks to this stack."""
+        import boto3
+        return boto3.client(service, region_name=region, endpoint_url=self.endpoint, aws_access_key_id="test",
+                            aws_secret_access_key="test", **more)
+
     # -- the local AWS
 
     def aws_is_up(self):
@@ -162,7 +171,7 @@ class Stack:
         return subprocess.run([PG_BIN / "psql", "-Xqc", "select", self.state["postgres"]], capture_output=True).returncode == 0
 
     def start_postgres(self):
-        """Starts PostgreSQL with two databases, both empty."""
+        """Starts PostgreSQL with three databases, all empty."""
         LOCAL.mkdir(exist_ok=True)
         started = subprocess.run(
             [ROOT / "infra" / "local" / "postgres", "start", "--bin", PG_BIN, "--data", LOCAL / "postgres",
@@ -171,7 +180,7 @@ class Stack:
             raise Failure(f"PostgreSQL did not start:\n{started.stderr}")
         self.state["postgres"] = started.stdout.strip().splitlines()[-1]
         self.save()
-        for name in (SOURCE, TARGET):
+        for name in (SOURCE, TARGET, DEVELOPMENT):
             self.sql("postgres", f'create database "{name}"')
         self.create_backup_role()
 
@@ -195,12 +204,47 @@ class Stack:
         return [str(part) for part in (ROOT / "infra" / "local" / "sample" / "load", "--url", self.database(SOURCE),
                                        "--psql", PG_BIN / "psql", "--mb", mb, "--seed", seed)]
 
+    # -- the project's Storage: its S3 endpoint is that of the local AWS
+
+    @property
+    def storage(self):
+        """URL of the endpoint, with its keys, as the functions take it."""
+        return f"http://test:test@127.0.0.1:{self.state['port']}/?region={REGIONS[0]}"
+
+    def fill_storage(self, s3):
+        """Puts an object for each that the sample's database lists, and lets the database list it as it is. Returns how many."""
+        content = "repeat(id::text, 1 + ascii(id::text) % 50)"
+        self.sql(SOURCE, f"""update storage.objects set metadata = coalesce(metadata, '{{}}') || jsonb_build_object(
+            'eTag', '"' || md5({content}) || '"', 'size', length({content}))""")
+        rows = self.sql(SOURCE, f"select bucket_id || '/' || name || chr(9) || {content} from storage.objects")
+        objects = [line.split("\t") for line in rows.splitlines()]
+        for bucket in {key.split("/")[0] for key, _ in objects}:
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGIONS[0]})
+
+        def put(item):
+            bucket, _, key = item[0].partition("/")
+            s3.put_object(Bucket=bucket, Key=key, Body=item[1].encode())
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(put, objects))
+        return len(objects)
+
+    def storage_digests(self, s3):
+        """{bucket/key: entity tag} of all objects of the project."""
+        buckets = self.sql(SOURCE, "select id from storage.buckets").splitlines()
+        found = {}
+        for bucket in buckets:
+            with contextlib.suppress(s3.exceptions.NoSuchBucket):
+                for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                    found |= {f"{bucket}/{entry['Key']}": entry["ETag"] for entry in page.get("Contents", ())}
+        return found
+
     # -- the deployment
 
     def deploy_command(self, **parameters):
         """infra/deploy as anybody calls it; what is left out keeps its value."""
         command = [TOOLS / "bin" / "python", ROOT / "infra" / "deploy", "--project", PROJECT, "--regions", ",".join(REGIONS),
-                   "--outputs", OUTPUTS]
+                   "--outputs", OUTPUTS, "--policies", POLICIES]
         for name, value in parameters.items():
             command += ["--parameter", f"{name}={value}"]
         return [str(part) for part in command]
@@ -208,7 +252,9 @@ class Stack:
     def first_parameters(self, schedule, schedule_state):
         """The parameters that a developer's machine needs and a real account does not."""
         return {
-            "DatabaseUrl": self.database(SOURCE, "backup_reader:reader"), "TargetDevelopmentUrl": self.database(TARGET),
+            "DatabaseUrl": self.database(SOURCE, "backup_reader:reader"), "TargetProductionUrl": self.database(TARGET),
+            "TargetDevelopmentUrl": self.database(DEVELOPMENT), "StorageUrl": self.storage,
+            "TargetProductionStorageUrl": self.storage, "PoliciesPath": str(POLICIES),
             "Schedule": schedule, "ScheduleState": schedule_state, "ApiAuthorization": "NONE",
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
         }
