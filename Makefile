@@ -65,6 +65,11 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+FILE ?= infra/local/sample/policies.json
+.PHONY: policies
+policies: ## check a file of policies and say what each class means; FILE=policies.json
+	@cargo run --quiet --release --locked --target $(HOST) --package engine --example check_policies -- $(FILE)
+
 HISTORIES ?= 2000
 .PHONY: soak
 soak: tools ## thousands of random histories of a database, each step backed up and restored; HISTORIES=2000

@@ -277,9 +277,9 @@ impl Policies {
         self.classes.iter().find(|c| c.tables.iter().any(|p| p.matches(&name)))
     }
 
-    /// The names of all classes.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.classes.iter().map(|c| c.name.as_str())
+    /// All classes, in the order in which they are asked.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.iter()
     }
 
     /// The class of a name.
@@ -288,7 +288,7 @@ impl Policies {
     /// `NotFound`, naming those that there are.
     pub fn class(&self, name: &str) -> Result<&Class> {
         self.classes.iter().find(|c| c.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.names().collect();
+            let names: Vec<&str> = self.classes.iter().map(|c| c.name.as_str()).collect();
             Error::not_found(format!("there is no class `{name}`; there are {}", names.join(", ")))
         })
     }
