@@ -10,7 +10,7 @@ use crate::storage::{Content, StoredObject};
 use crate::vault::Vault;
 use futures::stream;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// An object of the project, as the manifest lists it.
@@ -36,6 +36,13 @@ pub struct BlobContent {
     pub newer: bool,
     /// Where it lies, in order; none when it is empty.
     pub extents: Vec<Extent>,
+}
+
+/// How many there are in each bucket, for people. Names of objects are rows of the source: they stay in sealed lists.
+pub fn by_bucket<'a>(objects: impl Iterator<Item = &'a StoredObject>) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    objects.for_each(|object| *counts.entry(&object.bucket).or_default() += 1);
+    counts.into_iter().map(|(bucket, count)| format!("{count} of bucket {bucket}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Requires that extents lie in packs and add up.

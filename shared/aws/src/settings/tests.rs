@@ -185,3 +185,41 @@ fn an_environment_survives_its_name() {
     }
     assert!("Production".parse::<Environment>().is_err());
 }
+
+#[test]
+fn a_file_of_policies_is_read_with_the_settings() {
+    let file = std::env::temp_dir().join(format!("policies-{}.json", std::process::id()));
+    let name: &'static str = Box::leak(file.display().to_string().into_boxed_str());
+    std::fs::write(&file, r#"{"classes": [{"name": "orders", "match": ["orders"]}]}"#).expect("writes");
+    let problem = problems_with("BACKUP_POLICIES", name);
+    assert!(
+        problem.contains("BACKUP_POLICIES must name a file of policies") && problem.contains("public.orders"),
+        "{problem}"
+    );
+    std::fs::write(&file, r#"{"classes": [{"name": "orders", "match": ["public.orders"]}]}"#).expect("writes");
+    let mut variables = right();
+    variables.insert("BACKUP_POLICIES", name);
+    let policies = parse(&variables, &ALL).expect("parses").policies;
+    assert!(policies.class("orders").is_ok() && policies.class("supabase-users").is_ok());
+    std::fs::remove_file(&file).expect("removes");
+    assert!(problems_with("BACKUP_POLICIES", name).contains("can be read"));
+    assert!(problems_with("BACKUP_POLICIES", "policies.json").contains("absolute path"));
+}
+
+#[test]
+fn the_storage_may_be_left_out_and_is_said_once() {
+    assert!(parse(&right(), &ALL).expect("parses").storage().is_none());
+    let mut variables = right();
+    variables
+        .insert("BACKUP_STORAGE_URL", "https://canary:canary@abcd.storage.supabase.co/storage/v1/s3?region=eu-west-1");
+    variables.insert("BACKUP_TARGET_PRODUCTION_STORAGE_SECRET_ARN", SECRET_ARN);
+    let settings = parse(&variables, &ALL).expect("parses");
+    assert!(matches!(settings.storage(), Some(StorageSetting::Url(_))));
+    assert!(matches!(settings.target_storage(Environment::Production), Some(StorageSetting::SecretArn(_))));
+    assert!(settings.target_storage(Environment::Staging).is_none());
+    assert!(!format!("{settings:?}").contains("canary"));
+    variables.insert("BACKUP_STORAGE_SECRET_ARN", SECRET_ARN);
+    assert!(problems(&variables, &ALL).contains("BACKUP_STORAGE_URL and BACKUP_STORAGE_SECRET_ARN are both set"));
+    let problem = problems_with("BACKUP_STORAGE_URL", "https://canary@example.com/?region=x");
+    assert!(problem.contains("secret key") && !problem.contains("canary"), "{problem}");
+}

@@ -7,7 +7,7 @@ use super::packing::Packing;
 use super::progress::{Counters, blob_weight};
 use super::reading::Read;
 use super::treatment::bucket_of;
-use crate::blob::{Blob, BlobContent, KnownBlobs};
+use crate::blob::{Blob, BlobContent, KnownBlobs, by_bucket};
 use crate::catalog::Warning;
 use crate::envelope::SealKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +26,6 @@ use std::sync::Arc;
 const PART: &str = "storage objects";
 /// An object whose content breaks off is asked for so many times in all.
 const BLOB_TRIES: usize = 3;
-/// So many objects are named in a warning.
-const NAMED_MAX: usize = 5;
 
 /// Blobs of a snapshot: those that are in packs of this attempt, and those that earlier ones stored.
 #[derive(Default)]
@@ -258,19 +256,15 @@ fn covered(blobs: &Blobs, place: &str) -> Coverage {
 
 /// What changed between the transaction snapshot and the turn of an object.
 fn warnings(blobs: &Blobs) -> Vec<Warning> {
-    let named = |code: &str, what: &str, these: Vec<&Blob>| {
-        let names: Vec<String> = these.iter().take(NAMED_MAX).map(|b| b.object.to_string()).collect();
-        let more = if these.len() > NAMED_MAX { " and others" } else { "" };
-        (!these.is_empty()).then(|| Warning {
-            code: code.to_owned(),
-            message: format!("{} objects of Storage {what}: {}{more}", these.len(), names.join(", ")),
-        })
+    let told = |code: &str, what: &str, these: Vec<&Blob>| {
+        let message = || format!("objects of Storage {what}: {}", by_bucket(these.iter().map(|b| &b.object)));
+        (!these.is_empty()).then(|| Warning { code: code.to_owned(), message: message() })
     };
     let gone = blobs.copied.iter().filter(|b| b.content.is_none()).collect();
     let newer = blobs.copied.iter().filter(|b| b.content.as_ref().is_some_and(|c| c.newer)).collect();
     [
-        named("storage_gone", "are listed in the database and were not there any more", gone),
-        named("storage_newer", "were written again after the moment that the rows show", newer),
+        told("storage_gone", "are listed in the database and were not there any more", gone),
+        told("storage_newer", "were written again after the moment that the rows show", newer),
     ]
     .into_iter()
     .flatten()

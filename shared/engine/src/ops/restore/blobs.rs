@@ -14,9 +14,6 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// So many names stand in a warning.
-const NAMED_MAX: usize = 5;
-
 /// What came of the objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,13 +70,11 @@ impl Restore {
             }
         });
         let done: Vec<_> = puts.buffer_unordered(self.sessions).try_collect().await?;
-        let kept: Vec<String> = done.iter().filter(|(.., put)| !put).map(|(o, ..)| o.to_string()).collect();
+        let kept: Vec<&StoredObject> = done.iter().filter(|(.., put)| !put).map(|(o, ..)| *o).collect();
         if !kept.is_empty() {
-            let names = kept.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
-            let more = if kept.len() > NAMED_MAX { " and others" } else { "" };
             let message =
                 "objects are there with another content and stay as they are; delete them first to restore them";
-            tell("storage_kept", format!("{} {message}: {names}{more}", kept.len()));
+            tell("storage_kept", format!("{message}: {}", blob::by_bucket(kept.into_iter())));
         }
         let restored = done.iter().filter(|(.., put)| *put);
         let sum = restored.fold(RestoredBlobs::default(), |sum, (_, content, _)| RestoredBlobs {
