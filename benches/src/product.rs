@@ -130,6 +130,8 @@ pub(crate) async fn restore() -> Result<()> {
         storage: None,
         sessions: SESSIONS,
         policies: Arc::clone(&settings.policies),
+        clock: Arc::new(SystemClock),
+        orders: None,
     };
     let restored = restore.run(Selection::Newest).await?;
     let peak_bytes = own_peak_bytes()?;

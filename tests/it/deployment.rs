@@ -121,6 +121,8 @@ impl Deployment {
             storage: self.storages[1].clone(),
             sessions: 2,
             policies: Arc::clone(&self.settings.policies),
+            clock: Arc::new(SystemClock),
+            orders: None,
         }
     }
 

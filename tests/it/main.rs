@@ -24,5 +24,6 @@ mod project;
 mod scope;
 mod policies;
 mod storage;
+mod replace;
 mod round_trip;
 mod end_to_end;

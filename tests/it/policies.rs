@@ -29,7 +29,7 @@ impl Deployment {
     }
 
     async fn restore_masked(&self, url: &str) -> Result<Restored> {
-        let request = RestoreRequest { selection: Selection::Newest, scope: None, masked: true };
+        let request = RestoreRequest { masked: true, ..Selection::Newest.into() };
         self.restore(0, url).run(request).await
     }
 }
@@ -214,7 +214,7 @@ async fn a_column_without_a_rule_stops_a_masked_restore_before_anything_is_writt
     assert_eq!(server.sql("target", "select count(*) from pg_namespace where nspname = 'backup_restore'"), "0");
     // A part that needs no mask comes all the same, and so does everything in production.
     let scope = serde_json::from_str(r#"{"tables":["public.plain"]}"#).expect("a scope");
-    let request = RestoreRequest { selection: Selection::Newest, scope: Some(scope), masked: true };
+    let request = RestoreRequest { scope: Some(scope), masked: true, ..Selection::Newest.into() };
     deployment.restore(0, &target).run(request).await.expect("restores");
     let production = server.create("production");
     deployment.restore_newest(0, &production).await.expect("restores");
@@ -232,7 +232,7 @@ async fn a_class_can_be_restored_alone() {
     let run = |classes: &str| {
         let scope = serde_json::from_str(&format!(r#"{{"classes":["{classes}"]}}"#)).expect("a scope");
         let restore = deployment.restore(0, &target);
-        async move { restore.run(RestoreRequest { selection: Selection::Newest, scope: Some(scope), masked: false }).await }
+        async move { restore.run(RestoreRequest { scope: Some(scope), ..Selection::Newest.into() }).await }
     };
     assert_says(&run("sale").await.expect_err("refused"), ErrorKind::NotFound, &["`sale`", "sales"]);
     assert_eq!(run("sales").await.expect("restores").tables, 2);

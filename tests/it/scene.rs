@@ -119,6 +119,8 @@ impl Scene {
             storage: Some(Arc::new(storage.clone())),
             sessions: 1,
             policies: Arc::clone(&self.settings.policies),
+            clock: Arc::clone(&self.world.clock) as _,
+            orders: None,
         };
         restore.run(selection).await
     }

@@ -8,9 +8,7 @@ use engine::scope::Scope;
 impl Deployment {
     async fn restore_only(&self, url: &str, only: &str) -> Result<Restored> {
         let scope: Scope = serde_json::from_str(only).expect("a scope");
-        self.restore(0, url)
-            .run(RestoreRequest { selection: Selection::Newest, scope: Some(scope), masked: false })
-            .await
+        self.restore(0, url).run(RestoreRequest { scope: Some(scope), ..Selection::Newest.into() }).await
     }
 }
 

@@ -124,7 +124,7 @@ impl Deployment {
 
     async fn restore_part(&self, url: &str, scope: Option<&str>, masked: bool) -> Result<Restored> {
         let scope: Option<Scope> = scope.map(|s| serde_json::from_str(s).expect("a scope"));
-        self.restore(0, url).run(RestoreRequest { selection: Selection::Newest, scope, masked }).await
+        self.restore(0, url).run(RestoreRequest { scope, masked, ..Selection::Newest.into() }).await
     }
 }
 

@@ -7,9 +7,9 @@ use engine::clock::{Clock, Timestamp};
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
 use engine::keyring::Keyring;
-use engine::ops::restore::{Restore, RestoreRequest, Restored, Selection};
+use engine::ops::restore::{Orders, Replace, Restore, RestoreRequest, Restored, Selection};
 use engine::scope::Scope;
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Context, LambdaEvent};
 use pg::{Address, Clients as PgClients, PgTarget, TargetSettings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,6 +29,17 @@ pub(crate) struct Event {
     /// What of the backup; everything without it.
     #[serde(default)]
     only: Option<Scope>,
+    /// That what the target holds is replaced; without it a target in use is refused.
+    #[serde(default)]
+    replace: Option<Confirmed>,
+}
+
+/// The words that confirm it: `replace <environment> with <backup id>`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmed {
+    #[serde(default)]
+    confirmation: String,
 }
 
 /// What came of it.
@@ -53,7 +64,7 @@ pub(crate) struct Function {
 impl Function {
     pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
         let begun = SystemClock.now();
-        match self.run(&event.payload).await {
+        match self.run(&event.payload, deadline(&event.context, begun)).await {
             Ok(restored) => Ok(Answer {
                 backup_id: restored.snapshot,
                 status: "completed",
@@ -69,7 +80,7 @@ impl Function {
         }
     }
 
-    async fn run(&self, event: &Event) -> Result<Restored> {
+    async fn run(&self, event: &Event, deadline: Option<Timestamp>) -> Result<Restored> {
         let selection = selection(event)?;
         let environment: Environment = event.target_environment.parse()?;
         let vaults = self.clients.vaults()?;
@@ -88,11 +99,31 @@ impl Function {
             storage: self.clients.target_storage(environment).await?,
             sessions: self.settings.sessions,
             policies: Arc::clone(&self.settings.policies),
+            clock: Arc::new(SystemClock),
+            orders: self.clients.queue().map(|queue| Orders {
+                queue,
+                // A restore needs no catalog; where there is one, it tells whether a backup is being made.
+                catalog: self.clients.catalog().ok(),
+                entropy: Arc::new(SystemEntropy),
+            }),
         };
+        let replace = event.replace.as_ref().map(|replace| Replace {
+            environment: environment.to_string(),
+            confirmation: replace.confirmation.clone(),
+            needs_safety_snapshot: environment == Environment::Production,
+        });
         // Only those who see production may see what is in it.
         let masked = environment != Environment::Production;
-        restore.run(RestoreRequest { selection, scope: event.only.clone(), masked }).await
+        let request = RestoreRequest { scope: event.only.clone(), masked, replace, deadline, ..selection.into() };
+        restore.run(request).await
     }
+}
+
+/// When the function will be stopped. A deadline that has passed at the start (a developer's emulator sends one of 1970)
+/// is no deadline.
+fn deadline(context: &Context, now: Timestamp) -> Option<Timestamp> {
+    let deadline = i64::try_from(context.deadline).ok().map(Timestamp::from_millis)?;
+    (deadline > now).then_some(deadline)
 }
 
 fn selection(event: &Event) -> Result<Selection> {
@@ -125,6 +156,21 @@ mod tests {
             serde_json::from_str(r#"{"targetEnvironment":"staging","restorePoint":"2026-11-22T03:00:00Z"}"#)
                 .expect("parses");
         assert!(matches!(selection(&event).expect("selects"), Selection::AtOrBefore(_)));
+    }
+
+    #[test]
+    fn a_confirmation_is_asked_for_by_its_name_alone() {
+        let event: Event = serde_json::from_str(
+            r#"{"targetEnvironment":"production","replace":{"confirmation":"replace production with x"}}"#,
+        )
+        .expect("parses");
+        assert_eq!(event.replace.expect("is there").confirmation, "replace production with x");
+        let event: Event = serde_json::from_str(r#"{"targetEnvironment":"production","replace":{}}"#).expect("parses");
+        assert_eq!(event.replace.expect("is there").confirmation, "");
+        for replace in [r#"true"#, r#"{"confirmation":"x","force":true}"#, r#""replace production with x""#] {
+            let text = format!(r#"{{"targetEnvironment":"production","replace":{replace}}}"#);
+            assert!(serde_json::from_str::<Event>(&text).is_err(), "{text}");
+        }
     }
 
     #[test]

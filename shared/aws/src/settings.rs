@@ -128,7 +128,7 @@ impl Settings {
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
             vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),
             key: needs.contains(&Need::Key).then(|| groups::key(&mut r)).flatten(),
-            table: needs.contains(&Need::Catalog).then(|| groups::table(&mut r)).flatten(),
+            table: groups::table(&mut r, needs.contains(&Need::Catalog)),
             database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),
             storage: needs.contains(&Need::Source).then(|| groups::storage(&mut r, "BACKUP")).flatten(),
             target_storages: if needs.contains(&Need::Target) { groups::target_storages(&mut r) } else { Vec::new() },

@@ -36,6 +36,13 @@ pub const BATCHES_AHEAD: usize = 2;
 /// and of each so many chunks are opened before they are taken.
 pub const CHUNKS_AHEAD: usize = 8;
 
+/// A database in use is replaced only if a snapshot of it is there that is no older than this when the restore is asked for.
+pub const SAFETY_AGE_MAX_S: i64 = 15 * 60;
+/// While that is being made, the vault is looked at this often,
+pub const SAFETY_POLL_S: i64 = 2;
+/// and of the newest snapshots and records so many.
+pub const SAFETY_LOOKS: usize = 16;
+
 /// A lease not renewed for this long is anyone's.
 pub const LEASE_TTL_S: i64 = 60;
 /// A lease is renewed this often.
@@ -70,4 +77,5 @@ const _: () = assert!(EXTENT_BYTES <= PACK_BYTES);
 const _: () = assert!(PACK_BYTES + 2 * EXTENT_BYTES <= OBJECT_BYTES_MAX);
 const _: () = assert!(SCHEMA_BYTES_MAX < OBJECT_BYTES_MAX);
 const _: () = assert!(3 * LEASE_RENEW_S < LEASE_TTL_S);
+const _: () = assert!(SAFETY_POLL_S < LEASE_TTL_S && LEASE_TTL_S < SAFETY_AGE_MAX_S);
 const _: () = assert!((PROGRESS_MS as i64) < LEASE_RENEW_S * 1_000);

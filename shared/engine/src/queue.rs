@@ -5,6 +5,9 @@ use crate::error::Result;
 use crate::id::SnapshotId;
 use serde::{Deserialize, Serialize};
 
+/// As the part to be read: all of the source, also what is not due by its class.
+pub const EVERYTHING: &str = "all";
+
 /// What starts `backup`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -14,7 +17,8 @@ pub struct BackupOrder {
     /// A backup whose record is there already; a new one without.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub backup_id: Option<SnapshotId>,
-    /// The part that is to be read now: a class of data, a schema, a table, a bucket, or everything without it. What the rest held at the last
+    /// The part that is to be read now: a class of data, a schema, a table, a bucket, or [`EVERYTHING`]; whatever is due
+    /// without it. What the rest held at the last
     /// backup is in the new one too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub source: Option<String>,

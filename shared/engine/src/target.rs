@@ -1,7 +1,7 @@
 //! The port on what is restored into.
 //!
-//! Always holds: a target that held anything before is refused, and nothing of it is touched; each segment's rows appear
-//! exactly once, however often a restore is interrupted and begun again.
+//! Always holds: a target that held anything before is refused, and nothing of it is touched; unless it is to be replaced: then all of
+//! it is, at the end, or nothing. Each segment's rows appear exactly once, however often a restore is interrupted and begun again.
 
 use crate::catalog::Warning;
 use crate::error::Result;
@@ -35,6 +35,8 @@ pub struct Outline {
     /// Whether the target is for people who may not see everything, and must not act on the world: what would call others from
     /// within the database is left out.
     pub masked: bool,
+    /// Whether what the target holds is replaced.
+    pub replace: bool,
 }
 
 /// A table of a restore.
@@ -59,6 +61,17 @@ pub enum Rows {
     Refused(String),
 }
 
+/// What a target is before it is touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The cluster's system identifier, as in [`Server`].
+    pub system_identifier: String,
+    /// The database's object id.
+    pub database_oid: u32,
+    /// Whether it holds anything that is not of an interrupted restore.
+    pub in_use: bool,
+}
+
 /// Segments of one table whose rows are added together.
 pub struct Batch {
     /// The table.
@@ -72,11 +85,19 @@ pub struct Batch {
 /// A target.
 #[async_trait::async_trait]
 pub trait Target: Send + Sync {
-    /// Takes an empty target, or takes up an interrupted restore of the same snapshot, and makes the tables.
+    /// Looks at a target that may be in use and is to be replaced. Changes nothing.
     ///
     /// # Errors
-    /// `Invalid` when it is not empty, naming what is there; `Conflict` when another restore runs into it; `Unsupported`
-    /// when its server is older than the source's; otherwise as [`crate::source::Source::capture`].
+    /// Why it cannot be replaced, as [`Self::begin`].
+    async fn inspect(&self, outline: &Outline) -> Result<Standing>;
+
+    /// Takes an empty target, or takes up an interrupted restore of the same snapshot, and makes the tables. One that is in use is
+    /// replaced if the outline says so: nobody else sees anything of that before [`Loading::finish`].
+    ///
+    /// # Errors
+    /// `Invalid` when it is not empty, naming what is there, or what of it cannot be replaced; `Conflict` when another restore runs
+    /// into it, or when it was replaced by this snapshot already; `Unsupported` when its server is older than the source's;
+    /// otherwise as [`crate::source::Source::capture`].
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>>;
 }
 
@@ -125,9 +146,10 @@ pub trait Loading: Send + Sync {
     /// As [`crate::source::Source::capture`].
     async fn note_proven(&self) -> Result<()>;
 
-    /// Removes what the restore kept in the target for itself.
+    /// Removes what the restore kept in the target for itself; puts what was made in the place of what it replaces. Gives what a
+    /// person should know.
     ///
     /// # Errors
-    /// As [`crate::source::Source::capture`].
-    async fn finish(&self) -> Result<()>;
+    /// As [`crate::source::Source::capture`]; `Invalid` when something cannot be made that must be.
+    async fn finish(&self) -> Result<Vec<Warning>>;
 }

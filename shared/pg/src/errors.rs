@@ -69,7 +69,7 @@ fn advice(sqlstate: &str) -> &'static str {
         "28000" => "; the server's pg_hba.conf does not let this role in from here, or not without TLS",
         "3D000" => "; correct the database name in the database URL",
         "53300" => "; the server has no free connection: lower BACKUP_SESSIONS or raise its limit",
-        "55P03" => "; another session holds a lock on a table: end it, or run the backup when it has ended",
+        "55P03" => "; another session holds a lock on a table: end it, or try again when it has ended",
         _ => "",
     }
 }

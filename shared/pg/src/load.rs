@@ -1,4 +1,4 @@
-//! A target: an empty database that a snapshot is restored into.
+//! A target: an empty database that a snapshot is restored into; or one in use, of which schemas are replaced ([`replace`]).
 //!
 //! What the restore must remember is kept in the target itself, in the schema `backup_restore`, made in the transaction
 //! that found the database empty and dropped at the end: which snapshot, how far, which segments. The rows of a batch of
@@ -15,6 +15,7 @@ mod rights;
 mod make;
 mod before;
 mod after;
+mod replace;
 
 use crate::address::Address;
 use crate::archive;
@@ -26,9 +27,9 @@ use choice::Choice;
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::{RowStream, Run, Table, TableKind, quote_identifier};
-use engine::target::{Batch, Loading, Outline, Target};
+use engine::target::{Batch, Loading, Outline, Standing, Target};
 use futures::{StreamExt, stream};
-use make::Making;
+use make::{Making, Sessions};
 use plan::Plan;
 use project::Managed;
 use rights::Builder;
@@ -64,7 +65,23 @@ impl PgTarget {
 
 #[async_trait::async_trait]
 impl Target for PgTarget {
+    async fn inspect(&self, outline: &Outline) -> Result<Standing> {
+        let mut wire = session::connect(&self.settings.address).await?;
+        before::require_server(&mut wire, outline, &self.settings.clients).await?;
+        let server = crate::describe::server(&mut wire).await?;
+        let is_project = crate::project::is_project(&mut wire).await?;
+        let in_use = before::is_in_use(&mut wire, &outline.tables, is_project).await?;
+        if in_use {
+            replace::check(&mut wire, outline, is_project).await?;
+        }
+        wire.end().await;
+        Ok(Standing { system_identifier: server.system_identifier, database_oid: server.database_oid, in_use })
+    }
+
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>> {
+        if outline.replace && self.inspect(&outline).await?.in_use {
+            return replace::begin(&self.settings, outline).await;
+        }
         let TargetSettings { address, clients, sessions } = self.settings.clone();
         let mut restorer = session::connect(&address).await?;
         let client = before::require_server(&mut restorer, &outline, &clients).await?;
@@ -216,13 +233,15 @@ impl PgLoading {
 
     fn making(&self) -> Making<'_> {
         Making {
-            restorer: &self.restorer,
-            builders: &self.builders,
-            separate: self.builder.role.is_some(),
+            sessions: Sessions::Many {
+                restorer: &self.restorer,
+                builders: &self.builders,
+                separate: self.builder.role.is_some(),
+            },
             tablespaces: &self.tablespaces,
             done: &self.made,
             left: &self.left,
-            doubtful: &self.choice.doubtful,
+            doubtful: &self.choice.comes.doubtful,
             unchecked: &self.unchecked,
         }
     }
@@ -298,16 +317,7 @@ impl Loading for PgLoading {
         if table.unplaced.is_some() || self.reads_by_page(table) {
             return Ok(vec![None]);
         }
-        let name = crate::capture::literal(&table.quoted());
-        let query = format!("select pg_relation_size({name}::regclass, 'main') / current_setting('block_size')::int");
-        let rows = self.restorer.lock().await.query(&query).await?;
-        let blocks: u32 =
-            parsed(rows.first().ok_or_else(|| Error::internal("the target did not tell a table's size"))?, 0)?;
-        let last = blocks.saturating_sub(1) / READ_BACK_BLOCKS * READ_BACK_BLOCKS;
-        let starts = (0..=last).step_by(READ_BACK_BLOCKS as usize);
-        Ok(starts
-            .map(|first_block| Some(Run { first_block, blocks: (first_block < last).then_some(READ_BACK_BLOCKS) }))
-            .collect())
+        runs_of(&mut *self.restorer.lock().await, table).await
     }
 
     async fn read_back(&self, table: &Table, run: Option<Run>) -> Result<RowStream> {
@@ -326,7 +336,7 @@ impl Loading for PgLoading {
         enter(&mut *self.restorer.lock().await, Phase::Proven).await
     }
 
-    async fn finish(&self) -> Result<()> {
+    async fn finish(&self) -> Result<Vec<Warning>> {
         for wire in self.builders.drain() {
             wire.end().await;
         }
@@ -342,8 +352,22 @@ impl Loading for PgLoading {
             .query("set synchronous_commit = on; drop schema backup_restore cascade")
             .await
             .context("remove the restore's own schema")?;
-        Ok(())
+        Ok(Vec::new())
     }
+}
+
+/// The runs by which a heap is read back.
+async fn runs_of(wire: &mut Wire, table: &Table) -> Result<Vec<Option<Run>>> {
+    let name = crate::capture::literal(&table.quoted());
+    let query = format!("select pg_relation_size({name}::regclass, 'main') / current_setting('block_size')::int");
+    let rows = wire.query(&query).await?;
+    let blocks: u32 =
+        parsed(rows.first().ok_or_else(|| Error::internal("the target did not tell a table's size"))?, 0)?;
+    let last = blocks.saturating_sub(1) / READ_BACK_BLOCKS * READ_BACK_BLOCKS;
+    let starts = (0..=last).step_by(READ_BACK_BLOCKS as usize);
+    Ok(starts
+        .map(|first_block| Some(Run { first_block, blocks: (first_block < last).then_some(READ_BACK_BLOCKS) }))
+        .collect())
 }
 
 /// Begins the transaction of a batch. Gives what `copy` may be told: rows of a table that was emptied in the same transaction

@@ -79,14 +79,22 @@ pub(crate) struct Wire {
     pub(crate) parameters: HashMap<String, String>,
     /// Whether the next answer would be to the next question.
     pub(crate) in_step: bool,
+    /// Whether a transaction was open when the server was last ready.
+    in_transaction: bool,
 }
 
 impl Wire {
     /// Connects as the address says, with other parameters of the start-up message.
     pub(crate) async fn connect(address: &Address, parameters: &[(&str, &str)]) -> Result<Self> {
         let stream = open(address).await?;
-        let mut wire =
-            Self { stream, read: BytesMut::new(), write: BytesMut::new(), parameters: HashMap::new(), in_step: false };
+        let mut wire = Self {
+            stream,
+            read: BytesMut::new(),
+            write: BytesMut::new(),
+            parameters: HashMap::new(),
+            in_step: false,
+            in_transaction: false,
+        };
         let started = tokio::time::timeout(CONNECT_TIMEOUT, wire.start(address, parameters)).await;
         started.map_err(|_| {
             Error::unavailable(format!(
@@ -211,6 +219,18 @@ impl Wire {
         }
         self.in_step = true;
         refusal.map_or(Ok(rows), |r| Err(r.into_error()))
+    }
+
+    /// Runs statements that may be refused. When a transaction is open it goes on after a refusal, as if they had not been tried.
+    pub(crate) async fn attempt(&mut self, sql: &str) -> Result<Vec<Row>> {
+        if !self.in_transaction {
+            return self.query(sql).await;
+        }
+        let tried = self.query(&format!("savepoint attempt;\n{sql}\n;release savepoint attempt")).await;
+        if tried.is_err() && self.in_step {
+            self.query("rollback to savepoint attempt; release savepoint attempt").await?;
+        }
+        tried
     }
 
     /// Begins `copy … to stdout`; the rows follow from [`Wire::copied`].
@@ -384,7 +404,11 @@ impl Wire {
         }
         let tag = self.read[0];
         self.read.advance(5);
-        Ok((tag, self.read.split_to(length).freeze()))
+        let body = self.read.split_to(length).freeze();
+        if tag == b'Z' {
+            self.in_transaction = body.first() != Some(&b'I');
+        }
+        Ok((tag, body))
     }
 }
 

@@ -1,13 +1,15 @@
-//! A target in memory: it keeps rows and remembers segments, as a database does.
+//! A target in memory: it keeps rows and remembers segments, as a database does. One that is replaced shows nothing of it before
+//! the end.
 
 use crate::faults::FaultScript;
 use crate::lock;
+use crate::source::server;
 use bytes::Bytes;
 use engine::catalog::Warning;
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
-use engine::source::{RowStream, Run, Table};
-use engine::target::{Batch, Loading, Outline, Target};
+use engine::source::{RowStream, Run, Server, Table};
+use engine::target::{Batch, Loading, Outline, Standing, Target};
 use futures::{StreamExt, stream};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -19,7 +21,7 @@ pub struct MemoryTarget {
     faults: FaultScript,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     snapshot: Option<SnapshotId>,
     rows: BTreeMap<String, Vec<String>>,
@@ -33,6 +35,12 @@ impl MemoryTarget {
     /// An empty one.
     pub fn new(faults: FaultScript) -> Self {
         Self { state: Arc::default(), faults }
+    }
+
+    /// One that is in use.
+    pub fn in_use(rows: BTreeMap<String, Vec<String>>, faults: FaultScript) -> Self {
+        let state = State { rows, finished: true, ..State::default() };
+        Self { state: Arc::new(Mutex::new(state)), faults }
     }
 
     /// Its rows, by table, sorted; tables without rows are left out.
@@ -50,14 +58,37 @@ impl MemoryTarget {
 
 #[async_trait::async_trait]
 impl Target for MemoryTarget {
+    async fn inspect(&self, _outline: &Outline) -> Result<Standing> {
+        let Server { system_identifier, database_oid, .. } = server();
+        let inspect = || Ok(Standing { system_identifier, database_oid, in_use: self.is_finished() });
+        self.faults.call("target", "inspect", "", inspect).await
+    }
+
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>> {
         let begin = || {
             let mut state = lock(&self.state);
+            if state.finished && outline.replace {
+                if state.snapshot == Some(outline.snapshot) {
+                    return Err(Error::conflict("the target was replaced by this snapshot already"));
+                }
+                let made = State { snapshot: Some(outline.snapshot), ..State::default() };
+                return Ok(MemoryLoading {
+                    state: Arc::new(Mutex::new(made)),
+                    target: self.clone(),
+                    loaded: HashSet::new(),
+                    proven: false,
+                });
+            }
             if state.finished || state.snapshot.is_some_and(|s| s != outline.snapshot) {
                 return Err(Error::invalid("the target is not empty"));
             }
             state.snapshot = Some(outline.snapshot);
-            Ok(MemoryLoading { target: self.clone(), loaded: state.loaded.clone(), proven: state.proven })
+            Ok(MemoryLoading {
+                state: Arc::clone(&self.state),
+                target: self.clone(),
+                loaded: state.loaded.clone(),
+                proven: state.proven,
+            })
         };
         let loading = self.faults.call("target", "begin", "", begin).await?;
         Ok(Box::new(loading))
@@ -65,6 +96,8 @@ impl Target for MemoryTarget {
 }
 
 struct MemoryLoading {
+    /// The target's own, or what takes its place in the end.
+    state: Arc<Mutex<State>>,
     target: MemoryTarget,
     loaded: HashSet<u64>,
     /// When it was begun or taken up.
@@ -89,7 +122,7 @@ impl Loading for MemoryLoading {
         let text = String::from_utf8(text).map_err(|e| Error::invalid("rows that are not text").with_source(e))?;
         let new: Vec<String> = text.lines().map(str::to_owned).collect();
         let effect = || {
-            let mut state = lock(&self.target.state);
+            let mut state = lock(&self.state);
             let count = new.len() as u64;
             for segment in &batch.segments {
                 if !state.loaded.insert(*segment) {
@@ -108,7 +141,7 @@ impl Loading for MemoryLoading {
 
     async fn complete(&self) -> Result<Vec<Warning>> {
         let effect = || {
-            lock(&self.target.state).completed = true;
+            lock(&self.state).completed = true;
             Ok(Vec::new())
         };
         self.target.faults.call("target", "complete", "", effect).await
@@ -120,7 +153,7 @@ impl Loading for MemoryLoading {
 
     async fn read_back(&self, table: &Table, _run: Option<Run>) -> Result<RowStream> {
         let effect = || {
-            let rows = lock(&self.target.state).rows.get(&table.name).cloned().unwrap_or_default();
+            let rows = lock(&self.state).rows.get(&table.name).cloned().unwrap_or_default();
             let text: String = rows.into_iter().flat_map(|row| [row, "\n".to_owned()]).collect();
             Ok(Box::pin(stream::iter([Ok(Bytes::from(text))])) as RowStream)
         };
@@ -133,7 +166,7 @@ impl Loading for MemoryLoading {
 
     async fn note_proven(&self) -> Result<()> {
         let effect = || {
-            let mut state = lock(&self.target.state);
+            let mut state = lock(&self.state);
             if !state.completed {
                 return Err(Error::internal("a restore was proven before it was complete"));
             }
@@ -143,14 +176,18 @@ impl Loading for MemoryLoading {
         self.target.faults.call("target", "note_proven", "", effect).await
     }
 
-    async fn finish(&self) -> Result<()> {
+    async fn finish(&self) -> Result<Vec<Warning>> {
         let effect = || {
-            let mut state = lock(&self.target.state);
-            if !state.proven {
-                return Err(Error::internal("a restore was ended before it was proven"));
-            }
-            state.finished = true;
-            Ok(())
+            let finished = {
+                let mut state = lock(&self.state);
+                if !state.proven {
+                    return Err(Error::internal("a restore was ended before it was proven"));
+                }
+                state.finished = true;
+                state.clone()
+            };
+            *lock(&self.target.state) = finished;
+            Ok(Vec::new())
         };
         self.target.faults.call("target", "finish", "", effect).await
     }

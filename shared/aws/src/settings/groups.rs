@@ -110,9 +110,9 @@ pub(super) fn key(r: &mut Reader<'_>) -> Option<KeyArn> {
     r.required("BACKUP_ENCRYPTION_KEY_ID", key_arn::EXAMPLE, |v| KeyArn::parse(v).map_err(|e| e.to_string()))
 }
 
-/// `BACKUP_TABLE`.
-pub(super) fn table(r: &mut Reader<'_>) -> Option<String> {
-    r.required("BACKUP_TABLE", "acme-backup", rules::table)
+/// `BACKUP_TABLE`, without which some functions do less.
+pub(super) fn table(r: &mut Reader<'_>, needed: bool) -> Option<String> {
+    r.either(needed, "BACKUP_TABLE", "acme-backup", rules::table)
 }
 
 /// `BACKUP_DATABASE_URL` or `BACKUP_DATABASE_SECRET_ARN`.

@@ -1,4 +1,5 @@
-//! Restores one snapshot from one vault into an empty target, and proves it by reading the target back.
+//! Restores one snapshot from one vault into an empty target, and proves it by reading the target back. What a target in use holds
+//! is replaced if the request says so in the right words; of a production there is a safety snapshot before.
 //!
 //! It needs nothing but the vault and its region's key: no catalog, no other vault. Always holds: everything that the
 //! snapshot needs is found to be there before the target is touched; rows are kept only after their segment was opened
@@ -8,20 +9,24 @@ mod blobs;
 mod loading;
 mod masking;
 mod proof;
+mod replace;
+mod safety;
 mod selection;
 
 pub use blobs::RestoredBlobs;
+pub use replace::{Replace, confirmation};
+pub use safety::Orders;
 pub use selection::{Selection, select};
 
 use crate::catalog::Warning;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::compress::decompress;
 use crate::digest::RowTally;
 use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
-use crate::limits::SCHEMA_BYTES_MAX;
+use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, SCHEMA_BYTES_MAX};
 use crate::manifest::{Manifest, TableManifest};
 use crate::mask::Masking;
 use crate::message;
@@ -39,6 +44,7 @@ use masking::Masker;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// What is to be restored.
@@ -50,11 +56,15 @@ pub struct RestoreRequest {
     pub scope: Option<Scope>,
     /// Whether it is for people who may not see everything: the policies say what they see.
     pub masked: bool,
+    /// Whether what the target holds is replaced; without it a target in use is refused.
+    pub replace: Option<Replace>,
+    /// When the function will be stopped, if that is known.
+    pub deadline: Option<Timestamp>,
 }
 
 impl From<Selection> for RestoreRequest {
     fn from(selection: Selection) -> Self {
-        Self { selection, scope: None, masked: false }
+        Self { selection, scope: None, masked: false, replace: None, deadline: None }
     }
 }
 
@@ -97,6 +107,10 @@ pub struct Restore {
     pub sessions: usize,
     /// What the owner says of each kind of data.
     pub policies: Arc<Policies>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What orders a safety snapshot; without it there must be a fresh one.
+    pub orders: Option<Orders>,
 }
 
 impl Restore {
@@ -106,7 +120,8 @@ impl Restore {
     /// `NotFound` when there is no such snapshot; `Corrupt` when anything stored is not what was stored; those of the
     /// target.
     pub async fn run(&self, request: impl Into<RestoreRequest>) -> Result<Restored> {
-        let RestoreRequest { selection, mut scope, masked } = request.into();
+        let asked_at = self.clock.now();
+        let RestoreRequest { selection, mut scope, masked, replace, deadline } = request.into();
         if let Some(scope) = &scope {
             scope.check()?;
         }
@@ -117,31 +132,64 @@ impl Restore {
             masking::resolve_classes(scope, &self.policies, &manifest)?;
             blobs::require_buckets(scope, &manifest)?;
         }
+        if let Some(replace) = &replace {
+            replace.check(inventory.snapshot, scope.as_ref())?;
+        }
         self.require_objects(&inventory).await?;
         if scope.as_ref().is_some_and(Scope::has_no_rows) {
             let (blobs, warnings) = self.put_back(&manifest, scope.as_ref(), masked, Others::Keep).await?;
             return Ok(self.restored(&manifest, &[], blobs, warnings));
         }
         let masker = Arc::new(Masker::new(masked.then(|| Arc::clone(&self.policies)), masking));
-        let outline = self.outline(&manifest, &masker, scope.clone(), masked).await?;
-        let mut warnings = masking::warnings(&manifest, &outline.tables);
+        let outline = self.outline(&manifest, &masker, scope, masked, replace.is_some()).await?;
+        let Some(replace) = replace else {
+            return self.fill(outline, &manifest, &masker, Others::Overwrite, Vec::new()).await;
+        };
+        let standing = self.target.inspect(&outline).await.context("look at the target")?;
+        let mut warnings = Vec::new();
+        if standing.in_use && replace.needs_safety_snapshot {
+            let id = safety::require(self, &standing, asked_at, deadline).await?;
+            let message =
+                format!("{} was backed up before it was replaced: the safety snapshot is {id}", replace.environment);
+            warnings.push(Warning { code: "safety_snapshot".to_owned(), message });
+        }
+        let others = if standing.in_use { Others::Keep } else { Others::Overwrite };
+        let fill = self.fill(outline, &manifest, &masker, others, warnings);
+        match deadline.filter(|_| standing.in_use) {
+            // It begins anew when it is interrupted: so it ends in time to say so.
+            Some(deadline) => self.in_time(fill, asked_at, deadline).await,
+            None => fill.await,
+        }
+    }
+
+    /// Fills the target, and proves it.
+    async fn fill(
+        &self,
+        outline: Outline,
+        manifest: &Manifest,
+        masker: &Arc<Masker>,
+        others: Others,
+        mut warnings: Vec<Warning>,
+    ) -> Result<Restored> {
+        warnings.extend(masking::warnings(manifest, &outline.tables));
+        let (scope, masked) = (outline.scope.clone(), outline.masked);
         let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
-        let taken = taken(&manifest, &*loading, &masker);
+        let taken = taken(manifest, &*loading, masker);
         if !loading.is_proven() {
-            loading::load(self, &loading, &manifest.packs, &taken, &masker).await?;
-            tracing::info!(backup = %inventory.snapshot, "rows are loaded");
+            loading::load(self, &loading, &manifest.packs, &taken, masker).await?;
+            tracing::info!(backup = %manifest.snapshot, "rows are loaded");
             warnings.extend(loading.complete().await.context("make indexes, constraints and triggers")?);
-            tracing::info!(backup = %inventory.snapshot, "indexes, constraints and triggers are made");
-            loading::tally_earlier(self, &*loading, &manifest.packs, &taken, &masker).await?;
-            proof::prove(&loading, &taken, &masker, self.sessions).await?;
+            tracing::info!(backup = %manifest.snapshot, "indexes, constraints and triggers are made");
+            loading::tally_earlier(self, &*loading, &manifest.packs, &taken, masker).await?;
+            proof::prove(&loading, &taken, masker, self.sessions).await?;
             // A project writes to its own list of objects when one is put: it is compared before, and never again.
             loading.note_proven().await.context("note that the rows are proven")?;
         }
-        let (blobs, told) = self.put_back(&manifest, scope.as_ref(), masked, Others::Overwrite).await?;
+        let (blobs, told) = self.put_back(manifest, scope.as_ref(), masked, others).await?;
         warnings.extend(told);
-        loading.finish().await.context("end the restore")?;
-        let restored = self.restored(&manifest, &taken, blobs, warnings);
-        tracing::info!(backup = %inventory.snapshot, rows = restored.rows, blobs = blobs.blobs, "restore is proven");
+        warnings.extend(loading.finish().await.context("end the restore")?);
+        let restored = self.restored(manifest, &taken, blobs, warnings);
+        tracing::info!(backup = %manifest.snapshot, rows = restored.rows, blobs = blobs.blobs, "restore is proven");
         Ok(restored)
     }
 
@@ -151,6 +199,7 @@ impl Restore {
         masker: &Masker,
         scope: Option<Scope>,
         masked: bool,
+        replace: bool,
     ) -> Result<Outline> {
         Ok(Outline {
             snapshot: manifest.snapshot,
@@ -163,6 +212,7 @@ impl Restore {
             tables: masker.outlines(manifest),
             scope,
             masked,
+            replace,
         })
     }
 
@@ -178,6 +228,24 @@ impl Restore {
             bytes: tally.bytes,
             blobs,
             warnings,
+        }
+    }
+
+    /// Gives up shortly before the deadline.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+        asked_at: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<T> {
+        let left_ms = deadline.since(self.clock.now()) - deadline_margin_s(deadline, asked_at) * 1_000;
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.clock.sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))) => Err(Error::exhausted(
+                "the restore does not fit into one invocation, and a database in use is replaced in one transaction or not at all; nothing was \
+                 changed. Replace fewer schemas at a time, give the function more time or memory, or restore into an empty database"
+            )),
         }
     }
 
@@ -237,6 +305,11 @@ impl Restore {
         }
         Ok(())
     }
+}
+
+/// So long before its deadline an invocation stops: a tenth of its time, within limits.
+fn deadline_margin_s(deadline: Timestamp, began_at: Timestamp) -> i64 {
+    (deadline.since(began_at) / 10_000).clamp(DEADLINE_MARGIN_MIN_S, DEADLINE_MARGIN_MAX_S)
 }
 
 /// A table whose rows the target takes.

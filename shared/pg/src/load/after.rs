@@ -53,7 +53,7 @@ async fn build(loading: &PgLoading, warnings: &mut Vec<Warning>) -> Result<()> {
         let wanted = |v: &&MaterializedView| loading.choice.takes_relation(&v.schema, &v.name);
         let views = outline.materialized_views.iter().filter(wanted).collect();
         materialized_views(builder.wire()?, views).await.context("fill the materialised views")?;
-        warnings.extend(analyze(builder.wire()?).await.context("gather statistics")?);
+        warnings.extend(analyze(builder.wire()?, "").await.context("gather statistics")?);
     }
     making.in_sessions(&plan.references, loading.sessions).await?;
     making.in_sessions(&plan.rules, loading.sessions).await?;
@@ -61,25 +61,25 @@ async fn build(loading: &PgLoading, warnings: &mut Vec<Warning>) -> Result<()> {
 }
 
 /// Gathers statistics of what was restored; of the server's own catalogs autovacuum does. Without them nothing is missing, so
-/// what cannot be read, such as a foreign table below a parent, is told and no failure.
-async fn analyze(builder: &mut Wire) -> Result<Vec<Warning>> {
+/// what cannot be read, such as a foreign table below a parent, is told and no failure. A `condition` on the schema `n` narrows it.
+pub(super) async fn analyze(builder: &mut Wire, condition: &str) -> Result<Vec<Warning>> {
     let rows = builder
-        .query(
+        .query(&format!(
             "select format('%I.%I', n.nspname, c.relname)
             from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
             where c.relkind in ('r', 'p', 'm') and c.relowner = (select r.oid from pg_roles as r where r.rolname = current_user)
-                and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore')
-            order by c.oid",
-        )
+                and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast', 'backup_restore') {condition}
+            order by c.oid"
+        ))
         .await?;
     let names = rows.iter().map(|row| text(row, 0)).collect::<Result<Vec<_>>>()?;
     let mut warnings = Vec::new();
     for some in names.chunks(1_000) {
-        if builder.query(&format!("analyze {}", some.join(", "))).await.is_ok() {
+        if builder.attempt(&format!("analyze {}", some.join(", "))).await.is_ok() {
             continue;
         }
         for name in some {
-            match builder.query(&format!("analyze {name}")).await {
+            match builder.attempt(&format!("analyze {name}")).await {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
                 Err(e) => warnings.push(Warning { code: "statistics".to_owned(), message: format!("{name}: {e}") }),
@@ -148,7 +148,7 @@ async fn large_objects(restorer: &mut Wire, objects: &[LargeObject], warnings: &
     Ok(())
 }
 
-async fn sequences(restorer: &mut Wire, sequences: &[&Sequence]) -> Result<()> {
+pub(super) async fn sequences(restorer: &mut Wire, sequences: &[&Sequence]) -> Result<()> {
     for some in sequences.chunks(500) {
         let calls: Vec<String> = some
             .iter()
@@ -163,13 +163,13 @@ async fn sequences(restorer: &mut Wire, sequences: &[&Sequence]) -> Result<()> {
 }
 
 /// Fills them in order; one that reads another which is not filled yet comes again after it.
-async fn materialized_views(restorer: &mut Wire, views: Vec<&MaterializedView>) -> Result<()> {
+pub(super) async fn materialized_views(restorer: &mut Wire, views: Vec<&MaterializedView>) -> Result<()> {
     let mut left = views;
     while !left.is_empty() {
         let (mut later, mut last) = (Vec::new(), None);
         for view in &left {
             let name = format!("{}.{}", quote_identifier(&view.schema), quote_identifier(&view.name));
-            match restorer.query(&format!("refresh materialized view {name}")).await {
+            match restorer.attempt(&format!("refresh materialized view {name}")).await {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
                 Err(e) => {

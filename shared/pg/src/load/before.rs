@@ -2,6 +2,7 @@
 
 use super::Phase;
 use super::make::RESTORING;
+use super::project::{self, Project};
 use crate::archive::Entry;
 use crate::capture::literal;
 use crate::clients::{Client, Clients};
@@ -11,7 +12,7 @@ use crate::wire::{Wire, parsed, text};
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::{Role, quote_identifier};
-use engine::target::Outline;
+use engine::target::{Outline, TableOutline};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -82,17 +83,38 @@ pub(super) async fn lock(restorer: &mut Wire, outline: &Outline) -> Result<Found
 
 /// Requires that the database holds nothing, or nothing but what a Supabase project holds of itself.
 pub(super) async fn require_empty(restorer: &mut Wire, is_project: bool) -> Result<()> {
-    let managed = if is_project { MANAGED.map(literal).join(", ") } else { String::new() };
-    let contents = include_str!("contents.sql").replace("/* managed */", &managed);
-    let contents = restorer.query(&contents).await.context("look at the target")?;
-    let names = contents.iter().map(|row| text(row, 0).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+    let names = contents(restorer, is_project).await?;
     if !names.is_empty() {
         return Err(Error::invalid(format!(
-            "the target is not empty: it holds {}; nothing was changed. Restore into an empty database",
+            "the target is not empty: it holds {}; nothing was changed. Restore into an empty database, or say in the request that you \
+             want to `replace` what it holds",
             some_of(&names)
         )));
     }
     Ok(())
+}
+
+/// Whether it holds anything that is no interrupted restore.
+pub(super) async fn is_in_use(restorer: &mut Wire, tables: &[TableOutline], is_project: bool) -> Result<bool> {
+    let interrupted = restorer.query("select to_regclass('backup_restore.restore') is not null").await?;
+    if interrupted.first().is_some_and(|row| matches!(text(row, 0), Ok("t"))) {
+        return Ok(false);
+    }
+    if !contents(restorer, is_project).await?.is_empty() {
+        return Ok(true);
+    }
+    if !is_project {
+        return Ok(false);
+    }
+    let loadable = Project::read(restorer).await?.loadable(tables);
+    Ok(!project::filled(restorer, loadable.iter()).await?.is_empty())
+}
+
+async fn contents(restorer: &mut Wire, is_project: bool) -> Result<Vec<String>> {
+    let managed = if is_project { MANAGED.map(literal).join(", ") } else { String::new() };
+    let contents = include_str!("contents.sql").replace("/* managed */", &managed);
+    let contents = restorer.query(&contents).await.context("look at the target")?;
+    contents.iter().map(|row| text(row, 0).map(str::to_owned)).collect()
 }
 
 /// Notes in the target that it is being restored into.
@@ -200,7 +222,7 @@ pub(super) async fn roles(restorer: &mut Wire, roles: &[Role]) -> Result<Vec<War
         }
     }
     for (role, statement) in statements {
-        match restorer.query(&statement).await {
+        match restorer.attempt(&statement).await {
             Ok(_) => {}
             Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
             Err(e) => warnings.push(Warning { code: "role".to_owned(), message: format!("role {}: {e}", role.name) }),

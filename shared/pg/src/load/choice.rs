@@ -33,11 +33,66 @@ pub(super) struct Choice {
     pub(super) entries: Vec<Entry>,
     /// Foreign keys that are left out.
     pub(super) warnings: Vec<Warning>,
+    only: Option<Only>,
+    pub(super) comes: Comes,
+}
+
+/// What of the backup may come here, whatever is chosen.
+#[derive(Default)]
+pub(super) struct Comes {
     /// Foreign keys between rows of different instants, or to rows that do not come: they may not hold.
     pub(super) doubtful: HashSet<u32>,
-    only: Option<Only>,
+    /// What was left out.
+    pub(super) warnings: Vec<Warning>,
     /// Tables whose rows do not come.
     rowless: HashSet<RelationName>,
+}
+
+impl Comes {
+    /// Takes what would call others out of the entries.
+    pub(super) fn new(entries: &mut Vec<Entry>, outline: &Outline) -> Self {
+        let mut warnings = Vec::new();
+        if outline.masked {
+            let calls = |e: &Entry| e.kind == "TRIGGER" && CALLS.iter().any(|c| e.make.contains(c));
+            warnings.extend(entries.iter().filter(|e| calls(e)).map(|e| Warning {
+                code: "webhook_left_out".to_owned(),
+                message: format!("{} calls others from within the database: it was left out", e.title()),
+            }));
+            entries.retain(|e| !calls(e));
+        }
+        let left_out = outline.tables.iter().filter(|t| matches!(t.rows, Rows::LeftOut(_)));
+        Self {
+            doubtful: doubtful(entries, &outline.tables),
+            warnings,
+            rowless: left_out.map(|t| name_of(&t.table.schema, &t.table.name)).collect(),
+        }
+    }
+
+    /// Whether the rows of a table come, if it is chosen.
+    pub(super) fn has_rows_of(&self, table: &Table) -> bool {
+        !self.rowless.contains(&name_of(&table.schema, &table.name))
+    }
+}
+
+/// Requires that all tables that are taken may be seen here.
+///
+/// # Errors
+/// `Invalid`, naming those that may not, and why.
+pub(super) fn require_allowed(outline: &Outline, takes: impl Fn(&Table) -> bool) -> Result<()> {
+    let mut refused = Vec::new();
+    for TableOutline { table, rows } in outline.tables.iter().filter(|t| takes(&t.table)) {
+        if let Rows::Refused(why) = rows {
+            refused.push(format!("{}: {why}", name_of(&table.schema, &table.name)));
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{} tables may not be restored here as they are: {}; nothing was changed. Say in the policies what becomes of each column",
+        refused.len(),
+        some_of(&refused)
+    )))
 }
 
 /// The relations that are wanted, when not all are.
@@ -58,42 +113,17 @@ impl Choice {
     /// `Invalid` for names that the backup does not have, for foreign keys to what is left out, if the scope does not say that
     /// these may be left out too, and for tables whose rows are refused.
     pub(super) fn new(mut entries: Vec<Entry>, outline: &Outline) -> Result<Self> {
-        let mut warnings = Vec::new();
-        if outline.masked {
-            let calls = |e: &Entry| e.kind == "TRIGGER" && CALLS.iter().any(|c| e.make.contains(c));
-            warnings.extend(entries.iter().filter(|e| calls(e)).map(|e| Warning {
-                code: "webhook_left_out".to_owned(),
-                message: format!("{} calls others from within the database: it was left out", e.title()),
-            }));
-            entries.retain(|e| !calls(e));
-        }
-        let doubtful = doubtful(&entries, &outline.tables);
+        let comes = Comes::new(&mut entries, outline);
         let mut choice = Self::of_scope(entries, outline)?;
-        choice.warnings.splice(..0, warnings);
-        choice.doubtful = doubtful;
-        let of = |rows: fn(&Rows) -> bool| outline.tables.iter().filter(move |t| rows(&t.rows));
-        choice.rowless =
-            of(|r| matches!(r, Rows::LeftOut(_))).map(|t| name_of(&t.table.schema, &t.table.name)).collect();
-        let mut refused = Vec::new();
-        for TableOutline { table, rows } in outline.tables.iter().filter(|t| choice.takes(&t.table)) {
-            if let Rows::Refused(why) = rows {
-                refused.push(format!("{}: {why}", name_of(&table.schema, &table.name)));
-            }
-        }
-        if refused.is_empty() {
-            return Ok(choice);
-        }
-        Err(Error::invalid(format!(
-            "{} tables may not be restored here as they are: {}; nothing was changed. Say in the policies what becomes of each column",
-            refused.len(),
-            some_of(&refused)
-        )))
+        choice.warnings.splice(..0, comes.warnings.iter().cloned());
+        choice.comes = comes;
+        require_allowed(outline, |table| choice.takes(table))?;
+        Ok(choice)
     }
 
     fn of_scope(entries: Vec<Entry>, outline: &Outline) -> Result<Self> {
         let tables: Vec<&Table> = outline.tables.iter().map(|t| &t.table).collect();
-        let everything =
-            Self { entries, warnings: Vec::new(), doubtful: HashSet::new(), only: None, rowless: HashSet::new() };
+        let everything = Self { entries, warnings: Vec::new(), only: None, comes: Comes::default() };
         let Some(scope) = &outline.scope else { return Ok(everything) };
         let Self { entries, .. } = everything;
         let large_objects = scope.tables.contains(&name_of(LARGE_OBJECTS.0, LARGE_OBJECTS.1));
@@ -129,15 +159,14 @@ impl Choice {
         Ok(Self {
             entries: kept,
             warnings: references.into_iter().map(left_out).collect(),
-            doubtful: HashSet::new(),
-            rowless: HashSet::new(),
+            comes: Comes::default(),
             only: Some(Only { relations, schemas: scope.schemas.iter().cloned().collect(), large_objects }),
         })
     }
 
     /// Whether the rows of a table are wanted.
     pub(super) fn takes(&self, table: &Table) -> bool {
-        if self.rowless.contains(&name_of(&table.schema, &table.name)) {
+        if !self.comes.has_rows_of(table) {
             return false;
         }
         let Some(only) = &self.only else { return true };

@@ -23,18 +23,18 @@ pub(super) const MAKING: &str = "
     set default_tablespace = '';
     set default_table_access_method = 'heap';
     set synchronous_commit = off";
+/// What an object's own settings are set back to.
+const UNSET: &str = "set local default_tablespace = ''; set local default_table_access_method = 'heap'";
+/// So many are made at once, as long as none is refused.
+const STATEMENTS_AT_ONCE: usize = 100;
 /// Two that make objects of related tables may each wait for the other; the server then ends one, which tries again.
 const TRIES: u32 = 10;
 const TRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Who makes, and what was made.
 pub(super) struct Making<'a> {
-    /// The session of the role that restores.
-    pub(super) restorer: &'a AsyncMutex<Wire>,
-    /// The builder's sessions.
-    pub(super) builders: &'a Arc<Pool>,
-    /// Whether the builder is a role of its own.
-    pub(super) separate: bool,
+    /// Where.
+    pub(super) sessions: Sessions<'a>,
     /// The backup's tablespaces, as far as the target has them.
     pub(super) tablespaces: &'a HashSet<String>,
     /// The entries that are there.
@@ -47,6 +47,21 @@ pub(super) struct Making<'a> {
     pub(super) unchecked: &'a Mutex<BTreeMap<u32, String>>,
 }
 
+/// The sessions in which objects are made.
+pub(super) enum Sessions<'a> {
+    /// Several. Each object is a transaction of its own, in which it is noted.
+    Many {
+        /// The session of the role that restores.
+        restorer: &'a AsyncMutex<Wire>,
+        /// The builder's sessions.
+        builders: &'a Arc<Pool>,
+        /// Whether the builder is a role of its own.
+        separate: bool,
+    },
+    /// The only one of a pool, in which one transaction is open that all objects are a part of.
+    One(&'a Arc<Pool>),
+}
+
 /// The entries that an interrupted restore made.
 pub(super) async fn made(restorer: &mut Wire) -> Result<HashSet<u32>> {
     let rows = restorer.query("select id from backup_restore.entry").await.context("read what is made already")?;
@@ -57,7 +72,7 @@ impl Making<'_> {
     /// One after the other.
     pub(super) async fn in_order(&self, entries: &[Entry]) -> Result<()> {
         for entry in entries {
-            self.make(entry).await?;
+            self.make(entry, false).await?;
         }
         Ok(())
     }
@@ -67,7 +82,7 @@ impl Making<'_> {
         let queue = Queue::new(entries);
         let work = async || {
             while let Some(entry) = queue.next().await {
-                let made = self.make(entry).await;
+                let made = self.make(entry, false).await;
                 queue.ended(entry);
                 made?;
             }
@@ -78,14 +93,34 @@ impl Making<'_> {
 
     /// As far as the role that restores may; what is refused is left out.
     pub(super) async fn as_far_as_may_be(&self, entries: &[Entry]) -> Result<()> {
-        for entry in entries {
-            match self.make(entry).await {
-                Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
-                Err(e) => self.leave_out(entry, e.to_string()),
+        for some in entries.chunks(STATEMENTS_AT_ONCE) {
+            if self.all_at_once(some).await? {
+                continue;
+            }
+            for entry in some {
+                match self.make(entry, true).await {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
+                    Err(e) => self.leave_out(entry, e.to_string()),
+                }
             }
         }
         Ok(())
+    }
+
+    /// In one transaction each refusal that is survived costs a part of it: so many are tried as one part first. Thousands of parts
+    /// would slow down all other sessions of the server.
+    async fn all_at_once(&self, entries: &[Entry]) -> Result<bool> {
+        let Sessions::One(pool) = self.sessions else { return Ok(false) };
+        if entries.iter().any(|e| self.is_left_out(&e.depends_on).is_some()) {
+            return Ok(false);
+        }
+        let scripts: String = entries.iter().map(|e| self.script(e)).collect();
+        let made = pool.lend().await?.wire()?.attempt(&scripts).await.is_ok();
+        if made {
+            self.done.lock().unwrap_or_else(PoisonError::into_inner).extend(entries.iter().map(|e| e.id));
+        }
+        Ok(made)
     }
 
     /// Whether an entry is there.
@@ -93,7 +128,8 @@ impl Making<'_> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry.id)
     }
 
-    async fn make(&self, entry: &Entry) -> Result<()> {
+    /// `survives`: whether a transaction that holds more than this object goes on when it is refused.
+    async fn make(&self, entry: &Entry, survives: bool) -> Result<()> {
         if self.is_made(entry) {
             return Ok(());
         }
@@ -103,14 +139,29 @@ impl Making<'_> {
         }
         let script = self.script(entry);
         let by = maker(&entry.kind);
-        let mut made = match by {
-            Maker::Restorer => run(&mut *self.restorer.lock().await, &script).await,
-            Maker::Builder | Maker::Either => run(self.builders.lend().await?.wire()?, &script).await,
+        let mut made = match self.sessions {
+            Sessions::One(pool) => {
+                let mut lent = pool.lend().await?;
+                let wire = lent.wire()?;
+                match survives || may_be_left_out(&entry.kind) || self.doubtful.contains(&entry.id) {
+                    true => wire.attempt(&script).await.map(|_| ()),
+                    false => wire.query(&script).await.map(|_| ()),
+                }
+            }
+            Sessions::Many { restorer, builders, separate } => {
+                let made = match by {
+                    Maker::Restorer => run(&mut *restorer.lock().await, &script).await,
+                    Maker::Builder | Maker::Either => run(builders.lend().await?.wire()?, &script).await,
+                };
+                // Not every refusal of what only a superuser may define calls itself one.
+                match made {
+                    Err(e) if by == Maker::Either && separate && e.kind() != ErrorKind::Unavailable => {
+                        run(&mut *restorer.lock().await, &script).await
+                    }
+                    made => made,
+                }
+            }
         };
-        // Not every refusal of what only a superuser may define calls itself one.
-        if by == Maker::Either && self.separate && made.as_ref().is_err_and(|e| e.kind() != ErrorKind::Unavailable) {
-            made = run(&mut *self.restorer.lock().await, &script).await;
-        }
         if let Err(e) = &made
             && self.doubtful.contains(&entry.id)
             && e.kind() != ErrorKind::Unavailable
@@ -141,7 +192,11 @@ impl Making<'_> {
     async fn make_unchecked(&self, entry: &Entry) -> Result<()> {
         let make = entry.make.trim_end().trim_end_matches(';');
         let entry = Entry { make: format!("{make} not valid;"), ..entry.clone() };
-        run(self.builders.lend().await?.wire()?, &self.script(&entry)).await
+        let script = self.script(&entry);
+        match self.sessions {
+            Sessions::One(pool) => pool.lend().await?.wire()?.attempt(&script).await.map(|_| ()),
+            Sessions::Many { builders, .. } => run(builders.lend().await?.wire()?, &script).await,
+        }
     }
 
     fn leave_out(&self, entry: &Entry, why: String) {
@@ -183,10 +238,15 @@ impl Making<'_> {
                 _ => settings.push_str(&format!("set local default_table_access_method = {name};\n")),
             }
         }
-        format!(
-            "begin;\n{settings}{}\n;{access_method}insert into backup_restore.entry (id) values ({}); commit",
-            entry.make, entry.id
-        )
+        let (make, id) = (&entry.make, entry.id);
+        match self.sessions {
+            Sessions::Many { .. } => format!(
+                "begin;\n{settings}{make}\n;{access_method}insert into backup_restore.entry (id) values ({id}); commit"
+            ),
+            Sessions::One(_) if settings.is_empty() => format!("{make}\n;{access_method}"),
+            // The transaction goes on, and with it what was set in it.
+            Sessions::One(_) => format!("{settings}{make}\n;{access_method}{UNSET};\n"),
+        }
     }
 }
 

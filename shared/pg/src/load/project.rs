@@ -47,6 +47,10 @@ fn name_of(table: &Table) -> RelationName {
     RelationName { schema: table.schema.clone(), name: table.name.clone() }
 }
 
+fn is_note(name: &RelationName) -> bool {
+    NOTES.contains(&(name.schema.as_str(), name.name.as_str()))
+}
+
 impl Managed {
     /// Whether the rows of a table go into one that the project made.
     pub(super) fn loads(&self, table: &Table) -> bool {
@@ -80,6 +84,12 @@ impl Project {
         Ok(Self { titles, columns })
     }
 
+    /// The tables of a backup whose rows would go into tables that the project made.
+    pub(super) fn loadable(&self, tables: &[TableOutline]) -> Vec<RelationName> {
+        let named = tables.iter().map(|t| name_of(&t.table)).filter(|name| self.columns.contains_key(name));
+        named.filter(|n| WITH_ROWS.contains(&n.schema.as_str()) && !is_note(n)).collect()
+    }
+
     /// Takes out of a choice what the project has or makes itself.
     ///
     /// # Errors
@@ -89,7 +99,7 @@ impl Project {
         let (mut left, mut older) = (Vec::new(), Vec::new());
         for table in tables.iter().map(|t| &t.table).filter(|t| is_managed(&t.schema) && choice.takes(t)) {
             let name = name_of(table);
-            let note = NOTES.contains(&(table.schema.as_str(), table.name.as_str()));
+            let note = is_note(&name);
             match self.columns.get(&name) {
                 Some(there) if WITH_ROWS.contains(&table.schema.as_str()) && !note => {
                     let missing = table.columns.iter().filter(|c| !there.contains(*c));
@@ -147,14 +157,7 @@ impl Project {
 
 /// Requires that the tables that are loaded hold nothing yet.
 pub(super) async fn require_empty(restorer: &mut Wire, managed: &Managed) -> Result<()> {
-    let mut filled = Vec::new();
-    for name in &managed.loaded {
-        let rows = restorer.query(&format!("select exists (select from only {})", quoted(name))).await?;
-        if rows.first().is_some_and(|row| matches!(text(row, 0), Ok("t"))) {
-            filled.push(name.to_string());
-        }
-    }
-    filled.sort();
+    let filled = filled(restorer, managed.loaded.iter()).await?;
     if filled.is_empty() {
         return Ok(());
     }
@@ -162,6 +165,22 @@ pub(super) async fn require_empty(restorer: &mut Wire, managed: &Managed) -> Res
         "the project is not empty: {} hold rows; nothing was changed. Restore into a new project",
         some_of(&filled)
     )))
+}
+
+/// Those of some tables that hold rows.
+pub(super) async fn filled<'a>(
+    restorer: &mut Wire,
+    tables: impl Iterator<Item = &'a RelationName>,
+) -> Result<Vec<String>> {
+    let mut filled = Vec::new();
+    for name in tables {
+        let rows = restorer.query(&format!("select exists (select from only {})", quoted(name))).await?;
+        if rows.first().is_some_and(|row| matches!(text(row, 0), Ok("t"))) {
+            filled.push(name.to_string());
+        }
+    }
+    filled.sort();
+    Ok(filled)
 }
 
 fn quoted(name: &RelationName) -> String {

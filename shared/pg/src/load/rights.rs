@@ -91,12 +91,12 @@ pub(super) async fn give(restorer: &mut Wire, owners: &[Ownership]) -> Result<Ve
     let mut kept = Vec::new();
     for some in owners.chunks(STATEMENTS_AT_ONCE) {
         let all: String = some.iter().map(statement).collect();
-        if restorer.query(&all).await.is_ok() {
+        if restorer.attempt(&all).await.is_ok() {
             continue;
         }
         // One of them is refused, and with it all that were sent with it.
         for one in some {
-            match restorer.query(&statement(one)).await {
+            match restorer.attempt(&statement(one)).await {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e.context("give everything its owner")),
                 Err(e) => kept.push((one, e)),

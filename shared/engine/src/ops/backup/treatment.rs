@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::manifest::{Origin, TableManifest};
 use crate::policy::Policies;
+use crate::queue::EVERYTHING;
 use crate::reuse::{Kept, Reusable};
 use crate::scope::RelationName;
 use crate::segment::Segment;
@@ -17,7 +18,7 @@ const BUCKET: &str = "bucket:";
 /// The schema in which Storage lists its objects.
 const STORAGE_SCHEMA: &str = "storage";
 /// Words for the whole source, where a part of it may be named.
-const EVERYTHING: [&str; 3] = ["all", "automatic", "database"];
+const WHOLE: [&str; 3] = [EVERYTHING, "automatic", "database"];
 
 /// What is done with a table.
 #[derive(Clone, Debug)]
@@ -63,10 +64,9 @@ impl Backup {
     ) -> Result<Vec<Treatment>> {
         let policies = &self.settings.policies;
         let part = match part {
-            Some(name) if name != self.settings.source && !EVERYTHING.contains(&name) => {
-                Some(Part::parse(name, policies, description)?)
-            }
-            _ => None,
+            Some(name) if name == self.settings.source => Some(Part::Everything),
+            Some(name) => Some(Part::parse(name, policies, description)?),
+            None => None,
         };
         let treatment = |table: &Table| {
             let class = policies.class_of(table);
@@ -90,6 +90,8 @@ impl Backup {
 
 /// A part of a source, as a person names it.
 enum Part {
+    /// Also what is not due.
+    Everything,
     Class(String),
     Schema(String),
     Table(RelationName),
@@ -105,6 +107,9 @@ pub(super) fn bucket_of(part: &str) -> Option<&str> {
 impl Part {
     fn parse(name: &str, policies: &Policies, description: &Description) -> Result<Self> {
         let tables = &description.tables;
+        if WHOLE.contains(&name) {
+            return Ok(Self::Everything);
+        }
         if let Some(bucket) = bucket_of(name)
             && description.stored_objects.iter().flatten().any(|object| object.bucket == bucket)
         {
@@ -133,6 +138,7 @@ impl Part {
         match self {
             Self::Class(name) => policies.class_of(table).is_some_and(|c| c.name == *name),
             Self::Schema(schema) => table.schema == *schema,
+            Self::Everything => true,
             Self::Bucket => table.schema == STORAGE_SCHEMA,
             Self::Table(name) => table.schema == name.schema && table.name == name.name,
         }
