@@ -174,16 +174,22 @@ async fn move_extensions(wire: &mut Wire, extensions: &[(String, String)]) -> Re
 /// What of the backup is not restored, because others than the schemas hold it.
 fn stays(outline: &Outline, swap: &Swap) -> Vec<Warning> {
     let of_others = |table: &&Table| outline.scope.is_none() && !swap.takes(table);
-    let mut left: Vec<String> = outline.tables.iter().map(|t| &t.table).filter(of_others).map(Table::quoted).collect();
+    let (pages, tables): (Vec<&Table>, Vec<&Table>) =
+        outline.tables.iter().map(|t| &t.table).filter(of_others).partition(|t| t.kind == TableKind::LargeObjectPages);
+    let mut left: Vec<String> = tables.into_iter().map(Table::quoted).collect();
     left.sort();
-    if left.is_empty() {
-        return Vec::new();
+    let told = |message: String| Warning { code: "rows_stay".to_owned(), message };
+    let mut warnings = Vec::new();
+    if !left.is_empty() {
+        warnings.push(told(format!(
+            "the rows of {} stay as they are in the target: only schemas of its owner are replaced",
+            crate::describe::some_of(&left)
+        )));
     }
-    let message = format!(
-        "the rows of {} stay as they are in the target: only schemas of its owner are replaced",
-        crate::describe::some_of(&left)
-    );
-    vec![Warning { code: "rows_stay".to_owned(), message }]
+    if !pages.is_empty() {
+        warnings.push(told("large objects stay as they are in the target: they are in no schema".to_owned()));
+    }
+    warnings
 }
 
 impl Replacing {

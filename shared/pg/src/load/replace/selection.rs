@@ -139,7 +139,7 @@ impl Swap {
         entries.into_iter().filter(|e| kept.contains(&e.id)).collect()
     }
 
-    /// Whether a remark is of something that is made.
+    /// Whether a remark is of something that is made. It names a schema as SQL does.
     fn is_wanted(&self, remark: &Entry, kept: &HashSet<u32>) -> bool {
         if self.is_project && remark.owner.starts_with("supabase_") {
             return false;
@@ -148,7 +148,7 @@ impl Swap {
             return self.schemas.contains(&remark.schema) || (remark.schema.is_empty() && self.is_whole);
         }
         match remark.name.strip_prefix("SCHEMA ") {
-            Some(schema) if remark.schema.is_empty() => self.schemas.contains(schema),
+            Some(schema) if remark.schema.is_empty() => self.schemas.contains(&unquoted(schema)),
             _ => !remark.depends_on.is_empty() && remark.depends_on.iter().all(|d| kept.contains(d)),
         }
     }
@@ -191,5 +191,13 @@ impl Swap {
         self.entries.iter_mut().filter(is_made).for_each(|e| e.make.clear());
         self.stale = stale.clone();
         self
+    }
+}
+
+/// The name that an SQL identifier means.
+fn unquoted(identifier: &str) -> String {
+    match identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(name) => name.replace("\"\"", "\""),
+        None => identifier.to_owned(),
     }
 }
