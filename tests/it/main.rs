@@ -25,5 +25,6 @@ mod scope;
 mod policies;
 mod storage;
 mod replace;
+mod safety;
 mod round_trip;
 mod end_to_end;

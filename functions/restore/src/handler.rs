@@ -138,6 +138,7 @@ fn selection(event: &Event) -> Result<Selection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::ops::restore::confirmation;
 
     #[test]
     fn the_sample_of_a_request_restores_one_backup_from_one_region() {
@@ -159,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_is_asked_for_by_its_name_alone() {
-        let event: Event = serde_json::from_str(
-            r#"{"targetEnvironment":"production","replace":{"confirmation":"replace production with x"}}"#,
-        )
-        .expect("parses");
-        assert_eq!(event.replace.expect("is there").confirmation, "replace production with x");
+    fn the_sample_of_a_replacement_is_confirmed_and_nothing_else_is_taken_for_a_confirmation() {
+        let text = std::fs::read_to_string(format!("{}/../../events/restore.replace.json", env!("CARGO_MANIFEST_DIR")))
+            .expect("a sample");
+        let event: Event = serde_json::from_str(&text).expect("parses");
+        let words = confirmation(&event.target_environment, event.backup_id.expect("names the backup"));
+        assert_eq!(event.replace.expect("is there").confirmation, words);
         let event: Event = serde_json::from_str(r#"{"targetEnvironment":"production","replace":{}}"#).expect("parses");
         assert_eq!(event.replace.expect("is there").confirmation, "");
         for replace in [r#"true"#, r#"{"confirmation":"x","force":true}"#, r#""replace production with x""#] {

@@ -1,4 +1,4 @@
-//! `restore`: restores a snapshot from any one vault into an empty database, and proves it.
+//! `restore`: restores a snapshot from any one vault into an empty database, or in place of what one holds, and proves it.
 
 mod handler;
 

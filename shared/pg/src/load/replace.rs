@@ -46,6 +46,8 @@ struct Replacing {
     swap: Swap,
     comes: Comes,
     renaming: Vec<Renaming>,
+    /// Whose the schema `public` is, which an archive leaves unsaid if it is the database's owner's.
+    public_owner: String,
     plan: Plan,
     tablespaces: HashSet<String>,
     made: Mutex<HashSet<u32>>,
@@ -96,6 +98,7 @@ pub(super) async fn begin(settings: &TargetSettings, outline: Outline) -> Result
     let plan = Plan::new(std::mem::take(&mut swap.entries), &HashSet::new());
     before::require_extensions(&mut wire, plan.extensions()).await?;
 
+    let public_owner = checks::public_owner(&mut wire).await?;
     let renaming = rename(&mut wire, &outline, &swap).await?;
     move_extensions(&mut wire, &extensions).await?;
     let mut warnings = comes.warnings.clone();
@@ -110,6 +113,7 @@ pub(super) async fn begin(settings: &TargetSettings, outline: Outline) -> Result
         swap,
         comes,
         renaming,
+        public_owner,
         plan,
         made: Mutex::default(),
         left: Mutex::default(),
@@ -171,23 +175,27 @@ async fn move_extensions(wire: &mut Wire, extensions: &[(String, String)]) -> Re
     Ok(())
 }
 
-/// What of the backup is not restored, because others than the schemas hold it.
+/// What of the backup is not restored, because it is not in the schemas.
 fn stays(outline: &Outline, swap: &Swap) -> Vec<Warning> {
-    let of_others = |table: &&Table| outline.scope.is_none() && !swap.takes(table);
-    let (pages, tables): (Vec<&Table>, Vec<&Table>) =
-        outline.tables.iter().map(|t| &t.table).filter(of_others).partition(|t| t.kind == TableKind::LargeObjectPages);
-    let mut left: Vec<String> = tables.into_iter().map(Table::quoted).collect();
-    left.sort();
-    let told = |message: String| Warning { code: "rows_stay".to_owned(), message };
+    if outline.scope.is_some() {
+        return Vec::new();
+    }
+    let warning = |message: String| Warning { code: "rows_stay".to_owned(), message };
     let mut warnings = Vec::new();
+    let is_left = |t: &&Table| !swap.takes(t) && t.kind != TableKind::LargeObjectPages;
+    let mut left: Vec<String> = outline.tables.iter().map(|t| &t.table).filter(is_left).map(Table::quoted).collect();
+    left.sort();
     if !left.is_empty() {
-        warnings.push(told(format!(
-            "the rows of {} stay as they are in the target: only schemas of its owner are replaced",
-            crate::describe::some_of(&left)
+        let some = crate::describe::some_of(&left);
+        warnings.push(warning(format!(
+            "the rows of {some} stay as the target has them: only its owner's schemas are replaced"
         )));
     }
-    if !pages.is_empty() {
-        warnings.push(told("large objects stay as they are in the target: they are in no schema".to_owned()));
+    if !outline.large_objects.is_empty() {
+        warnings.push(warning(format!(
+            "the {} large objects of the backup are not restored: those of the target stay, because they are in no schema",
+            outline.large_objects.len()
+        )));
     }
     warnings
 }
@@ -299,9 +307,9 @@ impl Loading for Replacing {
             let mut lent = self.session.lend().await?;
             let wire = lent.wire()?;
             let mut warnings = rights::give(wire, &plan.owners()).await?;
-            if self.swap.public_is_the_owners(&plan.owners()) {
-                let owner = "alter schema public owner to pg_database_owner";
-                if let Err(e) = wire.attempt(owner).await {
+            if self.swap.leaves_public_to_its_owner(&plan.owners()) {
+                let owner = format!("alter schema public owner to {}", quote_identifier(&self.public_owner));
+                if let Err(e) = wire.attempt(&owner).await {
                     let message = format!("the schema public belongs to the role that restores: {e}");
                     warnings.push(Warning { code: "owner".to_owned(), message });
                 }

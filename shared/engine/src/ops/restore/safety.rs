@@ -51,7 +51,7 @@ pub(super) async fn require(
                  nothing was changed. Let `backup` read the target, or restore into an empty database"
             )));
         }
-        let under_way = under_way(restore, since, ordered).await?;
+        let under_way = under_way(restore, since, ordered, &looked_at).await?;
         if under_way.is_none() && ordered.is_none() {
             ordered = Some(order(restore).await?);
         }
@@ -93,15 +93,18 @@ async fn fresh(
             restore.require_objects(&inventory).await.context("look at the safety snapshot")?;
             return Ok(Some(id));
         }
-        if is_now {
-            looked_at.insert(id, server.database);
-        }
+        looked_at.insert(id, server.database);
     }
     Ok(None)
 }
 
 /// A backup that is being made at the moment, whichever it is: another would only be refused.
-async fn under_way(restore: &Restore, since: Timestamp, ordered: Option<SnapshotId>) -> Result<Option<SnapshotId>> {
+async fn under_way(
+    restore: &Restore,
+    since: Timestamp,
+    ordered: Option<SnapshotId>,
+    looked_at: &BTreeMap<SnapshotId, String>,
+) -> Result<Option<SnapshotId>> {
     let Some(catalog) = restore.orders.as_ref().and_then(|orders| orders.catalog.as_ref()) else { return Ok(None) };
     let page = catalog.list(None, SAFETY_LOOKS).await.context("look for a backup that is being made")?;
     if let Some(failed) = page.records.iter().find(|r| Some(r.id) == ordered && r.status == Status::Failed) {
@@ -115,7 +118,7 @@ async fn under_way(restore: &Restore, since: Timestamp, ordered: Option<Snapshot
     let lives = |r: &&SnapshotRecord| {
         let beats = now.since(r.heartbeat_at) <= LEASE_TTL_S * 1_000;
         // On its way to the other vaults, of which the restore may read one.
-        let arrives = r.phase == Phase::Replicating && r.started_at >= since;
+        let arrives = r.phase == Phase::Replicating && r.started_at >= since && !looked_at.contains_key(&r.id);
         r.status == Status::InProgress && (arrives || (beats && r.phase != Phase::Replicating))
     };
     Ok(page.records.iter().find(lives).map(|r| r.id))

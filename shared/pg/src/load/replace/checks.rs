@@ -123,12 +123,23 @@ pub(super) async fn require_movable(wire: &mut Wire, swap: &Swap) -> Result<Vec<
     let why = match (fixed.is_empty(), others.is_empty()) {
         (true, true) => return Ok(movable),
         (false, _) => format!("cannot be moved out of them: {}", some_of(&fixed)),
-        (true, false) => format!("belong to another role than the one that restores: {}", some_of(&others)),
+        (true, false) => {
+            format!("are, or their objects are, another role's than the one that restores: {}", some_of(&others))
+        }
     };
     Err(Error::unsupported(format!(
         "extensions have objects in schemas that are replaced, and {why}; nothing was changed. Let an administrator make them anew in a \
          schema of their own, choose other schemas with `only`, or restore into an empty database"
     )))
+}
+
+/// Who owns the schema public, or would in a new database.
+pub(super) async fn public_owner(wire: &mut Wire) -> Result<String> {
+    let rows = wire
+        .query("select pg_get_userbyid(n.nspowner) from pg_namespace as n where n.nspname = 'public'")
+        .await
+        .context("look at the schema public")?;
+    rows.first().map_or(Ok("pg_database_owner".to_owned()), |row| text(row, 0).map(str::to_owned))
 }
 
 /// What the target has outside of the schemas, under the names that an archive uses.

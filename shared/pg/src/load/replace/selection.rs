@@ -9,7 +9,7 @@ use crate::project::is_managed;
 use engine::catalog::Warning;
 use engine::error::{Error, Result};
 use engine::scope::Scope;
-use engine::source::Table;
+use engine::source::{Table, quote_identifier};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What says something of another object.
@@ -84,8 +84,8 @@ impl Swap {
         self.entries.iter().any(|e| self.is_on_managed(e) && e.title() == title)
     }
 
-    /// Whether the schema public belongs to whoever owns the database, as the archive leaves unsaid.
-    pub(super) fn public_is_the_owners(&self, owners: &[Ownership]) -> bool {
+    /// Whether the schema public is replaced and the archive does not say whose it is.
+    pub(super) fn leaves_public_to_its_owner(&self, owners: &[Ownership]) -> bool {
         self.schemas.contains("public") && !owners.iter().any(|o| o.title == "SCHEMA public")
     }
 
@@ -148,7 +148,8 @@ impl Swap {
             return self.schemas.contains(&remark.schema) || (remark.schema.is_empty() && self.is_whole);
         }
         match remark.name.strip_prefix("SCHEMA ") {
-            Some(schema) if remark.schema.is_empty() => self.schemas.contains(&unquoted(schema)),
+            // Quoted there if it needs that.
+            Some(of) if remark.schema.is_empty() => self.schemas.iter().any(|s| s == of || quote_identifier(s) == of),
             _ => !remark.depends_on.is_empty() && remark.depends_on.iter().all(|d| kept.contains(d)),
         }
     }
@@ -191,13 +192,5 @@ impl Swap {
         self.entries.iter_mut().filter(is_made).for_each(|e| e.make.clear());
         self.stale = stale.clone();
         self
-    }
-}
-
-/// The name that an SQL identifier means.
-fn unquoted(identifier: &str) -> String {
-    match identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(name) => name.replace("\"\"", "\""),
-        None => identifier.to_owned(),
     }
 }
