@@ -126,6 +126,8 @@ pub(super) async fn take(restorer: &mut Wire, outline: &Outline, is_project: boo
             snapshot text not null, scope text not null, is_project boolean not null, phase text not null,
             begun_at timestamptz not null default now()
         );
+        -- It is still written to when the backup's publications are there, and one may be of all tables.
+        alter table backup_restore.restore replica identity full;
         create table backup_restore.entry (id bigint primary key);
         create table backup_restore.segment (number bigint primary key);
         create table backup_restore.large_object_page (loid oid not null, pageno int not null, data bytea not null);
