@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Deployment {
-    fn with_policies(mut self, text: &str) -> Self {
+    pub(crate) fn with_policies(mut self, text: &str) -> Self {
         self.settings.policies = Arc::new(Policies::parse(text).expect("policies"));
         self
     }

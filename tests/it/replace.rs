@@ -2,6 +2,8 @@
 
 use crate::deployment::{Deployment, assert_says};
 use crate::postgres::{Postgres, programs, succeeded};
+use aws::machine::SystemClock;
+use engine::clock::Clock;
 use engine::error::{ErrorKind, Result};
 use engine::id::SnapshotId;
 use engine::ops::restore::{Replace, RestoreRequest, Restored, Selection, confirmation};
@@ -83,7 +85,10 @@ impl Postgres {
 
 /// A small shop in use, and a backup of it: since then orders were changed and deleted.
 async fn shop(seed: u64) -> (Postgres, Deployment, String, SnapshotId) {
-    let server = Postgres::start();
+    shop_on(Postgres::start(), Deployment::new(seed)).await
+}
+
+async fn shop_on(server: Postgres, deployment: Deployment) -> (Postgres, Deployment, String, SnapshotId) {
     let url = server.create_owned("live");
     server.sql(
         "live",
@@ -110,7 +115,6 @@ async fn shop(seed: u64) -> (Postgres, Deployment, String, SnapshotId) {
         grant select on public.customers to public;
         reset role",
     );
-    let deployment = Deployment::new(seed);
     let record = deployment.back_up(&server.database("live")).await.expect("backs up");
     server.sql(
         "live",
@@ -407,4 +411,73 @@ async fn a_project_in_use_keeps_its_users_and_their_trigger_calls_the_restored_f
     assert_eq!(server.aside("live"), Vec::<String>::new());
     let kept = deployment.replace(&url, id, Some(r#"{"schemas":["auth"]}"#)).await.expect_err("refused");
     assert_says(&kept, ErrorKind::Invalid, &["auth is kept by the project's services", "nothing was changed"]);
+}
+
+async fn is_replaced_on(version: &str, seed: u64) {
+    let (server, deployment, url, id) = shop_on(Postgres::start_version(version), Deployment::new(seed)).await;
+    let twin = server.create_owned("twin");
+    deployment.restore(0, &twin).run(Selection::Snapshot(id)).await.expect("restores");
+    let schemas = ["public", "stock"];
+    let mut reader = server.session("live");
+    assert_eq!(reader.ask("begin; select count(*) from public.orders").trim(), "10000", "{version}");
+    let restored = deployment.replace(&url, id, None).await.unwrap_or_else(|e| panic!("{version}: {e}"));
+    assert_eq!((restored.tables, restored.rows), (3, 20_600), "{version}");
+    assert_eq!(server.digests("live", &schemas), server.digests("twin", &schemas), "{version}");
+    assert_eq!(server.structure("live", &schemas), server.structure("twin", &schemas), "{version}");
+    assert_eq!(reader.ask("select count(*) from public.orders; commit").trim(), "20000", "{version}");
+    let aside = server.aside("live");
+    assert_eq!(aside.len(), 2, "{version}: {aside:?}");
+    assert_eq!(server.sql("live", &format!("select count(*) from {}.orders where note = 'wrong'", aside[0])), "10000");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_use_on_15_is_replaced() {
+    is_replaced_on("15", 86).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_use_on_17_is_replaced() {
+    is_replaced_on("17", 87).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_replaced_in_staging_is_masked() {
+    let deployment = Deployment::new(88).with_policies(
+        r#"{"classes": [{"name": "customers", "match": ["public.customers"], "mask": {"id": "keep", "name": "name"}}],
+            "personal": ["name"]}"#,
+    );
+    let (server, deployment, url, id) = shop_on(Postgres::start(), deployment).await;
+    let request = RestoreRequest { masked: true, ..deployment.replacement(id, "staging", None) };
+    let restored = deployment.restore(0, &url).run(request).await.expect("replaces");
+    assert_eq!((restored.tables, restored.masked_tables, restored.rows), (3, 1, 20_600));
+    let seen =
+        "select count(*), count(*) filter (where name like 'customer %'), count(distinct id) from public.customers";
+    assert_eq!(server.sql("live", seen), "100|0|100");
+    assert_eq!(
+        server.sql("live", "select count(*) from public.orders join public.customers c on c.id = customer_id"),
+        "20000"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_does_not_fit_into_its_time_says_so_and_changes_nothing() {
+    let (server, deployment, url, id) = shop(89).await;
+    let before = server.digests("live", &["public", "stock"]);
+    // So long before its end an invocation stops at least; little more is left to work in.
+    let margin_s = engine::limits::DEADLINE_MARGIN_MIN_S;
+    let deadline = engine::clock::Timestamp::from_millis(SystemClock.now().plus_s(margin_s).as_millis() + 60);
+    let request = RestoreRequest { deadline: Some(deadline), ..deployment.replacement(id, "staging", None) };
+    let refused = deployment.restore(0, &url).run(request).await.expect_err("out of time");
+    assert_says(&refused, ErrorKind::Exhausted, &["does not fit into one invocation", "nothing was changed"]);
+    assert_eq!(server.digests("live", &["public", "stock"]), before);
+    assert!(server.aside("live").is_empty());
+    let idle = "select count(*) from pg_stat_activity where datname = 'live' and backend_type = 'client backend' and pid <> pg_backend_pid()";
+    for _ in 0..100 {
+        if server.sql("live", idle) == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.sql("live", idle), "0", "no session is left behind");
+    deployment.replace(&url, id, None).await.expect("replaces, given the time");
 }
