@@ -11,6 +11,7 @@ pub mod machine;
 pub mod key_arn;
 
 mod errors;
+mod frames;
 pub mod vault;
 pub mod storage;
 pub mod keys;

@@ -9,9 +9,9 @@
 mod check;
 
 use crate::errors::{Call, status};
+use crate::frames;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -100,7 +100,7 @@ impl Vault for S3Vault {
         let request = request.checksum_sha256(BASE64.encode(body.sha256().as_bytes()));
         // The signature covers the checksum header, and S3 compares the body with it: hashing the body again to sign it
         // would add nothing but time.
-        let request = request.body(ByteStream::from(body.bytes().clone())).customize().disable_payload_signing();
+        let request = request.body(frames::body(body.bytes().clone())).customize().disable_payload_signing();
         match request.send().await {
             Ok(_) => Ok(PutOutcome::Written),
             Err(e) if status(&e) == Some(412) => Ok(PutOutcome::Exists),
