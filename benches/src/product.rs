@@ -131,6 +131,7 @@ pub(crate) async fn restore() -> Result<()> {
         sessions: SESSIONS,
         policies: Arc::clone(&settings.policies),
         clock: Arc::new(SystemClock),
+        catalog: None,
         orders: None,
     };
     let restored = restore.run(Selection::Newest).await?;

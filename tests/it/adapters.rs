@@ -3,9 +3,10 @@
 
 use crate::cloud::{Cloud, REGIONS};
 use crate::lossy::Lossy;
-use engine::catalog::{Catalog, SnapshotRecord, Trigger};
+use engine::catalog::{self, Catalog, SnapshotRecord, Trigger};
 use engine::clock::Timestamp;
 use engine::error::{Error, ErrorKind};
+use engine::id::SnapshotId;
 use engine::keyring::{self, Purpose};
 use engine::layout::ObjectKey;
 use engine::stage::{Sha256, Storable};
@@ -75,7 +76,8 @@ async fn what_is_missing_is_named_with_the_setting_that_names_it() {
     let clients = cloud.clients().await;
     let put = clients.vault(place("absent")).put(&ObjectKey::Schema(ID.parse().expect("an id")), &storable("x")).await;
     says(&put.expect_err("no bucket"), ErrorKind::NotFound, &["s3 PutObject: NoSuchBucket", "BACKUP_BUCKET"]);
-    let get = clients.catalog().expect("a catalog").get(ID.parse().expect("an id")).await;
+    let id: SnapshotId = ID.parse().expect("an id");
+    let get = catalog::get(&*clients.catalog().expect("a catalog"), id).await;
     says(
         &get.expect_err("no table"),
         ErrorKind::NotFound,
@@ -105,18 +107,18 @@ async fn a_write_whose_answer_is_lost_is_no_conflict_with_itself() {
     let id = ID.parse().expect("an id");
     let mut record = SnapshotRecord::pending(id, "database".to_owned(), Trigger::Manual, at(0), &[]);
     lossy.lose(1);
-    catalog.insert(&record).await.expect("inserted, although the first answer was lost");
+    catalog::insert(&*catalog, &record).await.expect("inserted, although the first answer was lost");
     assert_eq!(lossy.lost(), 1);
     record.source = "another".to_owned();
     lossy.lose(1);
-    catalog.replace(&record, 1).await.expect("replaced, although the first answer was lost");
+    catalog::replace(&*catalog, &record, 1).await.expect("replaced, although the first answer was lost");
     assert_eq!(lossy.lost(), 2);
-    let there = straight.get(id).await.expect("get").expect("it is there");
+    let there = catalog::get(&*straight, id).await.expect("get").expect("it is there");
     assert_eq!((there.value, there.revision), (record.clone(), 2), "written once");
     // A real conflict stays one.
     lossy.lose(1);
-    says(&catalog.insert(&record).await.expect_err("it is there"), ErrorKind::Conflict, &[ID]);
-    says(&catalog.replace(&record, 1).await.expect_err("stale"), ErrorKind::Conflict, &[ID]);
+    says(&catalog::insert(&*catalog, &record).await.expect_err("it is there"), ErrorKind::Conflict, &[ID]);
+    says(&catalog::replace(&*catalog, &record, 1).await.expect_err("stale"), ErrorKind::Conflict, &[ID]);
 }
 
 #[tokio::test]
@@ -125,13 +127,13 @@ async fn a_lease_whose_answer_is_lost_is_held_once() {
     cloud.make_table();
     let lossy = Lossy::before(&cloud.aws().endpoint());
     let [catalog, straight] = catalogs(&mut cloud, &lossy).await;
-    let (first, second) = (ID.parse().expect("an id"), ID.replace("71", "72").parse().expect("an id"));
+    let (first, second) = (ID, ID.replace("71", "72"));
     straight.acquire("database", first, at(0), at(60)).await.expect("a free lease");
     // The first request finds out that it is not the holder's; the second takes the lease, and its answer is lost.
     lossy.lose_after(1, 1);
     let lease =
-        catalog.acquire("database", second, at(61), at(121)).await.expect("taken, although the answer was lost");
-    assert_eq!((lossy.lost(), lease.holder, lease.epoch), (1, second, 2));
+        catalog.acquire("database", &second, at(61), at(121)).await.expect("taken, although the answer was lost");
+    assert_eq!((lossy.lost(), &lease.holder, lease.epoch), (1, &second, 2));
     lossy.lose(1);
     let lease = catalog.renew(&lease, at(200)).await.expect("renewed, although the answer was lost");
     assert_eq!((lossy.lost(), lease.epoch, lease.expires_at), (2, 2, at(200)));

@@ -3,7 +3,7 @@
 use crate::deployment::{Deployment, assert_says, server_with};
 use crate::pooler::TransactionPooler;
 use crate::postgres::{Postgres, checkout, programs, succeeded, tools};
-use engine::catalog::{Catalog, Status};
+use engine::catalog::{self, SnapshotRecord, Status};
 use engine::error::{Error, ErrorKind};
 use std::process::Command;
 use testkit::KeyState;
@@ -13,7 +13,7 @@ async fn refused(deployment: &Deployment, url: &str) -> Error {
     let before = deployment.world.vaults[0].objects().len();
     let error = deployment.back_up(url).await.expect_err("refused");
     assert_eq!(deployment.world.vaults[0].objects().len(), before, "nothing is stored: {error}");
-    let records = deployment.world.catalog.list(None, 100).await.expect("lists").records;
+    let records = catalog::list::<SnapshotRecord>(&*deployment.world.catalog, None, 100).await.expect("lists").records;
     let told = records.iter().filter(|r| r.error.as_deref() == Some(error.to_string().as_str()));
     assert!(told.clone().count() > 0 && told.clone().all(|r| r.status == Status::Failed), "{error}: {records:?}");
     error
@@ -200,6 +200,6 @@ async fn no_secret_is_in_a_record_a_key_or_clear_metadata() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(!key.contains("canary") && !text.contains("canary"), "{key}");
     }
-    let records = deployment.world.catalog.list(None, 10).await.expect("lists").records;
+    let records = catalog::list::<SnapshotRecord>(&*deployment.world.catalog, None, 10).await.expect("lists").records;
     assert!(!format!("{records:?}").contains("canary"));
 }

@@ -2,7 +2,9 @@
 
 use crate::local_aws::LocalAws;
 use aws::clients::{Clients, Credentials, loader};
+use aws::machine::SystemClock;
 use aws::settings::{Need, Settings};
+use engine::clock::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,13 +39,16 @@ impl Cloud {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Makes the three buckets, versioned.
+    /// Makes the three buckets, versioned and with locks of a day.
     pub(crate) fn make_vaults(&mut self) {
         for (role, region) in ["primary", "secondary", "tertiary"].into_iter().zip(REGIONS) {
             let bucket = format!("backup-{role}");
             self.make_bucket(&bucket, region);
             let on = ["--bucket", &bucket, "--versioning-configuration", "Status=Enabled"];
             self.aws.aws(region, "@", ["s3api", "put-bucket-versioning"].into_iter().chain(on));
+            let rule = r#"{"ObjectLockEnabled":"Enabled","Rule":{"DefaultRetention":{"Mode":"GOVERNANCE","Days":1}}}"#;
+            let locked = ["--bucket", &bucket, "--object-lock-configuration", rule];
+            self.aws.aws(region, "@", ["s3api", "put-object-lock-configuration"].into_iter().chain(locked));
             self.set(&format!("BACKUP_BUCKET_{}", role.to_uppercase()), &bucket);
         }
         self.needs.push(Need::Vaults);
@@ -56,6 +61,16 @@ impl Cloud {
         let place: &[&str] = if region == "us-east-1" { &[] } else { &["--create-bucket-configuration", &constraint] };
         let args = ["s3api", "create-bucket", "--bucket", bucket];
         self.aws.aws(region, "Location", args.into_iter().chain(place.iter().copied()));
+    }
+
+    /// Ends the lock of one version, as only an administrator may, and as time does.
+    pub(crate) fn end_lock(&self, region: &str, bucket: &str, key: &str, version: &str) {
+        let soon = SystemClock.now().plus_s(1);
+        let soon = format!(r#"{{"Mode":"GOVERNANCE","RetainUntilDate":"{soon}"}}"#);
+        let of = ["--bucket", bucket, "--key", key, "--version-id", version, "--bypass-governance-retention"];
+        let args = ["s3api", "put-object-retention"].into_iter().chain(of).chain(["--retention", &soon]);
+        self.aws.aws(region, "@", args);
+        std::thread::sleep(std::time::Duration::from_secs(2));
     }
 
     /// Makes a multi-region key in the first region, and replicas of it in the others. Gives its ARN.

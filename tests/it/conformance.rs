@@ -1,6 +1,7 @@
 //! The adapters over the local AWS pass the suites that the in-memory ports pass.
 
 use crate::cloud::{Cloud, REGIONS};
+use engine::layout::ObjectKey;
 use testkit::conformance::{self, Unfaithful};
 
 #[tokio::test]
@@ -9,7 +10,11 @@ async fn the_vault_over_s3_conforms() {
     cloud.make_vaults();
     let (clients, settings) = (cloud.clients().await, cloud.settings());
     for place in settings.vaults().expect("vaults") {
-        conformance::vault(&clients.vault(place.clone()).with_page_keys(3), 3).await;
+        let vault = clients.vault(place.clone()).with_page_keys(3);
+        conformance::vault(&vault, 3).await;
+        let unlock =
+            |key: &ObjectKey, version: &str| cloud.end_lock(&place.region, &place.bucket, &key.to_string(), version);
+        conformance::versions(&vault, &vault, 3, unlock).await;
     }
 }
 

@@ -122,6 +122,7 @@ impl Deployment {
             sessions: 2,
             policies: Arc::clone(&self.settings.policies),
             clock: Arc::new(SystemClock),
+            catalog: None,
             orders: None,
         }
     }

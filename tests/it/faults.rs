@@ -4,7 +4,7 @@
 //! The order of calls is that of one thread, so a number means the same call in each run; the seed is fixed.
 
 use crate::scene::{SEED, Scene};
-use engine::catalog::{Catalog, Status};
+use engine::catalog::{self, SnapshotRecord, Status};
 use engine::error::ErrorKind;
 use engine::ops::backup::BackupOutcome;
 use engine::ops::rebuild::rebuild;
@@ -87,7 +87,7 @@ async fn a_lost_catalog_is_rebuilt_from_any_one_vault() {
         let ports = scene.world.ports();
         let added = rebuild(&empty, &ports, &ports.all()[region], &*scene.world.clock).await.expect("rebuilds");
         assert_eq!(added.len(), 3);
-        let after = empty.list(None, 100).await.expect("lists").records;
+        let after = catalog::list::<SnapshotRecord>(&empty, None, 100).await.expect("lists").records;
         for (before, after) in before.iter().zip(&after) {
             assert_eq!((after.id, after.status, &after.summary), (before.id, Status::Completed, &before.summary));
             assert_eq!(after.started_at, before.started_at);

@@ -206,7 +206,7 @@ async fn an_earlier_backup_that_cannot_be_opened_is_done_without() {
 }
 
 /// A scene whose backup needs several invocations.
-fn large_scene() -> Scene {
+pub(crate) fn large_scene() -> Scene {
     let scene = Scene::new();
     for place in 0..30_000 {
         scene.source.write("large", place, &format!("{place}\trow"));

@@ -18,6 +18,7 @@ mod golden;
 mod layout;
 mod backup;
 mod replicate;
+mod prune;
 mod restore;
 mod versions;
 mod project;

@@ -3,11 +3,12 @@
 use crate::deployment::{Deployment, assert_says};
 use crate::postgres::Postgres;
 use crate::scene::{SEED, Scene};
-use engine::catalog::{AttemptRecord, Catalog, SnapshotRecord, Trigger};
+use engine::catalog::{self, AttemptRecord, SnapshotRecord, Trigger};
 use engine::clock::{Clock, Timestamp};
 use engine::error::{ErrorKind, Result};
 use engine::id::{AttemptId, SnapshotId};
 use engine::inventory;
+use engine::layout::ObjectKey;
 use engine::limits::SAFETY_AGE_MAX_S;
 use engine::ops::restore::{Orders, Replace, Restore, RestoreRequest, Restored, Selection, confirmation};
 use engine::queue::BackupQueue;
@@ -40,9 +41,9 @@ impl Scene {
             sessions: 1,
             policies: Arc::clone(&self.settings.policies),
             clock: Arc::clone(&self.world.clock) as _,
+            catalog: Some(Arc::clone(&self.world.catalog) as _),
             orders: Some(Orders {
                 queue: Arc::clone(&self.world.queue) as _,
-                catalog: Some(Arc::clone(&self.world.catalog) as _),
                 entropy: Arc::clone(&self.world.entropy) as _,
             }),
         };
@@ -134,7 +135,7 @@ async fn while_a_backup_is_being_made_no_other_is_ordered() {
     record
         .begin(AttemptRecord { id: AttemptId::new(clock, entropy).expect("an id"), epoch: 1 }, clock.now())
         .expect("begins");
-    world.catalog.insert(&record).await.expect("writes");
+    catalog::insert(&*world.catalog, &record).await.expect("writes");
     let soon = Some(clock.now().plus_s(30));
     let waiting = scene.replace(&target, request(id, soon)).await.expect_err("gives up");
     assert_says(&waiting, ErrorKind::Unavailable, &[&running.to_string(), "nothing was changed"]);
@@ -193,9 +194,9 @@ async fn whatever_call_fails_production_is_as_it_was_or_replaced_with_a_safety_s
 /// Runs the restore of a deployment while its queue starts backups of a database.
 async fn replace_and_serve(deployment: &Deployment, source: &str, target: &str, id: SnapshotId) -> Result<Restored> {
     let mut restore = deployment.restore(0, target);
+    restore.catalog = Some(Arc::clone(&deployment.world.catalog) as _);
     restore.orders = Some(Orders {
         queue: Arc::clone(&deployment.world.queue) as _,
-        catalog: Some(Arc::clone(&deployment.world.catalog) as _),
         entropy: Arc::clone(&deployment.world.entropy) as _,
     });
     let serve = async {
@@ -243,4 +244,38 @@ async fn only_a_snapshot_of_that_very_database_makes_it_safe() {
     let again = server.create("again");
     deployment.restore(0, &again).run(Selection::Snapshot(safety)).await.expect("restores");
     assert_eq!(server.sql("again", "select count(*) from t"), "100");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_in_which_some_rows_are_older_makes_nothing_safe() {
+    let server = Postgres::start();
+    let live = server.create_owned("live");
+    server.remember("live");
+    server.sql(
+        "live",
+        "set role shop; create table t as select n from generate_series(1, 100) as n; create table u as table t",
+    );
+    let deployment =
+        Deployment::new(91).with_policies(r#"{"classes": [{"name": "seldom", "match": ["public.t"], "every": "1d"}]}"#);
+    let url = server.database("live");
+    server.create("other");
+    server.sql("other", "create table t as select n from generate_series(1, 7) as n; create table u as table t");
+    let id = deployment.back_up(&server.database("other")).await.expect("backs up the other").id;
+    let whole = deployment.back_up(&url).await.expect("backs up").id;
+    server.sql("live", "set role shop; insert into t values (101); insert into u values (101)");
+    // Fresh, of that very database, and without the new row of the class that is not due.
+    let partly_old = deployment.back_up(&url).await.expect("backs up");
+    let manifest = deployment.manifest(&partly_old).await;
+    assert!(manifest.tables.iter().any(|t| t.taken_at.is_some()), "the class is not due");
+    // The whole one would do; it is older than that in the end.
+    deployment.world.vaults[0].remove(&ObjectKey::Inventory(whole).to_string());
+    deployment.world.catalog.wipe();
+    let restored = replace_and_serve(&deployment, &url, &live, id).await.expect("replaces");
+    let safety = inventory::list(&*deployment.world.vaults[0]).await.expect("lists").pop().expect("there is one");
+    assert!(safety > partly_old.id, "another one was ordered");
+    assert!(restored.warnings.iter().any(|w| w.message.contains(&safety.to_string())), "{:?}", restored.warnings);
+    let again = server.create("again");
+    deployment.restore(0, &again).run(Selection::Snapshot(safety)).await.expect("restores");
+    assert_eq!(server.sql("again", "select (select count(*) from t), (select count(*) from u)"), "101|101");
+    assert_eq!(server.sql("live", "select (select count(*) from t), (select count(*) from u)"), "7|7");
 }

@@ -1,15 +1,17 @@
 //! A deployment in memory, its source included, and what must be true of it in the end.
 
-use engine::catalog::{Catalog, SnapshotRecord, Status, Trigger};
+use engine::catalog::{self, SnapshotRecord, Status, Trigger};
 use engine::clock::Clock;
 use engine::error::Result;
 use engine::inventory;
 use engine::keyring::Keyring;
 use engine::limits::LEASE_TTL_S;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
+use engine::ops::prune::{Prune, PruneRequest, Pruned};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
 use engine::queue::BackupOrder;
+use engine::retention::RetentionPolicy;
 use engine::vault::{Vault, list_all};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +94,28 @@ impl Scene {
         }
     }
 
+    /// With the clock of the scene.
+    pub(crate) async fn prune(&self, policy: RetentionPolicy, dry_run: bool) -> Result<Pruned> {
+        self.prune_at(Arc::clone(&self.world.clock) as _, policy, dry_run).await
+    }
+
+    pub(crate) async fn prune_at(
+        &self,
+        clock: Arc<dyn Clock>,
+        policy: RetentionPolicy,
+        dry_run: bool,
+    ) -> Result<Pruned> {
+        let prune = Prune {
+            vaults: self.world.ports(),
+            versions: self.world.versions(),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock,
+            entropy: Arc::clone(&self.world.entropy) as _,
+            policy,
+        };
+        prune.run(PruneRequest { dry_run, deadline: None }).await
+    }
+
     /// One event for each object of the primary vault. What fails comes again, later, by the reconciler.
     pub(crate) async fn deliver_events(&self) {
         let Ok(keys) = list_all(&*self.world.vaults[0], "v1/").await else { return };
@@ -120,13 +144,14 @@ impl Scene {
             sessions: 1,
             policies: Arc::clone(&self.settings.policies),
             clock: Arc::clone(&self.world.clock) as _,
+            catalog: Some(Arc::clone(&self.world.catalog) as _),
             orders: None,
         };
         restore.run(selection).await
     }
 
     pub(crate) async fn records(&self) -> Vec<SnapshotRecord> {
-        self.world.catalog.list(None, 100).await.expect("lists").records
+        catalog::list(&*self.world.catalog, None, 100).await.expect("lists").records
     }
 
     /// No inventory, in any vault, names an object that is not there.

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use engine::catalog::Catalog;
+use engine::catalog::{self, Catalog, SnapshotRecord};
 use engine::error::{Error, ErrorKind};
 use engine::id::SnapshotId;
 use engine::limits::PAGE_MAX;
@@ -35,7 +35,7 @@ pub(crate) fn router(catalog: Arc<dyn Catalog>) -> Router {
 
 /// Well when the catalog answers.
 async fn health(State(catalog): Ports) -> Result<Response, Problem> {
-    catalog.list(None, 1).await?;
+    catalog::list::<SnapshotRecord>(&*catalog, None, 1).await?;
     Ok(axum::Json(json!({ "status": "ok" })).into_response())
 }
 
@@ -54,7 +54,7 @@ async fn list(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejectio
         return Err(Error::invalid(format!("`limit` must be 1 to {PAGE_MAX}")).into());
     }
     let before = paging.before.as_deref().map(str::parse::<SnapshotId>).transpose()?;
-    let page = catalog.list(before, limit).await?;
+    let page = catalog::list::<SnapshotRecord>(&*catalog, before, limit).await?;
     let backups = page.records.into_iter().map(BackupStatus::from).collect();
     Ok(axum::Json(BackupPage { backups, next: page.next }).into_response())
 }

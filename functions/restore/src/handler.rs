@@ -100,12 +100,9 @@ impl Function {
             sessions: self.settings.sessions,
             policies: Arc::clone(&self.settings.policies),
             clock: Arc::new(SystemClock),
-            orders: self.clients.queue().map(|queue| Orders {
-                queue,
-                // A restore needs no catalog; where there is one, it tells whether a backup is being made.
-                catalog: self.clients.catalog().ok(),
-                entropy: Arc::new(SystemEntropy),
-            }),
+            // It needs none; where there is one, it tells whether a backup is being made, and what is being restored.
+            catalog: self.clients.catalog().ok(),
+            orders: self.clients.queue().map(|queue| Orders { queue, entropy: Arc::new(SystemEntropy) }),
         };
         let replace = event.replace.as_ref().map(|replace| Replace {
             environment: environment.to_string(),

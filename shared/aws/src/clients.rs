@@ -20,6 +20,7 @@ use engine::keyring::KeyService;
 use engine::queue::BackupQueue;
 use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
+use engine::versions::Versions;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +70,14 @@ impl Clients {
     pub fn vaults(&self) -> Result<Vaults> {
         let vaults = self.settings.vaults()?.clone().map(|place| Arc::new(self.vault(place)) as _);
         Ok(Vaults::new(vaults))
+    }
+
+    /// What the three vaults hold, in the same order.
+    ///
+    /// # Errors
+    /// As [`Self::vaults`].
+    pub fn versions(&self) -> Result<[Arc<dyn Versions>; 3]> {
+        Ok(self.settings.vaults()?.clone().map(|place| Arc::new(self.vault(place)) as _))
     }
 
     /// The vault of a place.

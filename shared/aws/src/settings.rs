@@ -14,7 +14,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use groups::{DatabaseAddress, Environment, StorageSetting};
+pub use groups::{DatabaseAddress, Environment, Keep, StorageSetting};
 pub use secret::Secret;
 pub use storage::StorageAddress;
 
@@ -22,6 +22,7 @@ use crate::key_arn::KeyArn;
 use engine::error::{Error, Result};
 use engine::limits;
 use engine::policy::Policies;
+use engine::retention::RetentionPolicy;
 use engine::vault::VaultPlace;
 use reader::Reader;
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub schedule: Option<String>,
     /// `BACKUP_RETENTION_DAYS`: how long a backup is kept.
     pub retention_days: Option<u32>,
+    /// `BACKUP_KEEP_…`: what is kept beyond that.
+    pub keep: Keep,
     /// `BACKUP_SESSIONS`: sessions that copy at the same time.
     pub sessions: usize,
     /// `BACKUP_COMPRESSION_LEVEL`: the zstd level.
@@ -115,6 +118,7 @@ impl Settings {
                 .unwrap_or_else(|| "database".to_owned()),
             schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", schedule::check),
             retention_days: r.either(policy, "BACKUP_RETENTION_DAYS", "35", |v| rules::number(v, 1..=36_500)),
+            keep: groups::keep(&mut r),
             sessions: r.or("BACKUP_SESSIONS", "2", 2, |v| rules::number(v, limits::SESSIONS)),
             compression_level: r
                 .or("BACKUP_COMPRESSION_LEVEL", "1", 1, |v| rules::number(v, limits::COMPRESSION_LEVELS)),
@@ -143,6 +147,17 @@ impl Settings {
     /// `Internal` when the settings were read without [`Need::Vaults`].
     pub fn vaults(&self) -> Result<&[VaultPlace; 3]> {
         self.vaults.as_ref().ok_or_else(|| unneeded("the vaults"))
+    }
+
+    /// How long backups are kept: the days, or what a class of the policies asks for if that is longer, and what is kept beyond.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Policy`].
+    pub fn retention(&self) -> Result<RetentionPolicy> {
+        let days = self.retention_days.ok_or_else(|| unneeded("the retention"))?;
+        let Keep { last, daily, weekly, monthly, yearly, at_least } = self.keep;
+        let days = days.max(self.policies.keep_days());
+        Ok(RetentionPolicy { days, last, daily, weekly, monthly, yearly, keep_at_least: at_least })
     }
 
     /// `BACKUP_ENCRYPTION_KEY_ID`: the key, in the region that the setting names.

@@ -4,9 +4,10 @@
 //! S3 compares with what arrived; what is read whole is hashed again here and compared with the checksum that S3 keeps.
 //! Where the owner's account is known, every call names it, so a bucket of that name in another account is refused.
 //!
-//! Never: overwrites, deletes, or reads more than [`OBJECT_BYTES_MAX`] into memory.
+//! Never: overwrites, deletes (but for what [`engine::versions::Versions`] is asked to), or reads more than [`OBJECT_BYTES_MAX`] into memory.
 
 mod check;
+mod versions;
 
 use crate::errors::{Call, status};
 use crate::frames;

@@ -1,6 +1,6 @@
 //! Identities. All are UUID version 7: their order is the order in which they were made.
 
-use crate::clock::{Clock, Entropy};
+use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,6 +24,13 @@ macro_rules! ids {
                 entropy.fill(&mut random)?;
                 let millis = u64::try_from(clock.now().as_millis()).unwrap_or(0);
                 Ok(Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid()))
+            }
+
+            /// When it was made, by the clock of whoever made it.
+            pub fn made_at(&self) -> Timestamp {
+                let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |t| t.to_unix());
+                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+                Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(i64::from(nanos / 1_000_000)))
             }
         }
 
@@ -61,4 +68,6 @@ ids! {
     SnapshotId, "backup id";
     /// One try at making a snapshot.
     AttemptId, "attempt id";
+    /// One run of `prune`.
+    PruneId, "prune run id";
 }

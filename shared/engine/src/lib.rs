@@ -22,6 +22,7 @@ pub mod object;
 pub mod catalog;
 pub mod queue;
 pub mod vault;
+pub mod versions;
 pub mod digest;
 pub mod storage;
 pub mod source;
@@ -36,7 +37,8 @@ pub mod pack;
 pub mod blob;
 pub mod manifest;
 pub mod inventory;
-// What of it may be used again.
+// What of it may go, and what may be used again.
+pub mod retention;
 pub mod checkpoint;
 pub mod reuse;
 // What the functions do.

@@ -64,6 +64,30 @@ pub const SAMPLE_SEGMENTS: usize = 8;
 pub const SAMPLE_BYTES: u64 = 32 * MIB as u64;
 /// Objects that are looked at at once.
 pub const LOOKS_IN_FLIGHT: usize = 16;
+/// Clocks of two services may be this far apart, and a day's backup be this late, before what they say is doubted.
+pub const CLOCK_SLACK_S: i64 = DAY_S;
+/// What nothing references any more is deleted after this long, if it is so still: longer than any attempt or restore runs.
+pub const PRUNE_GRACE_S: i64 = DAY_S;
+/// A snapshot that a restore reads does not expire for this long.
+pub const HOLD_S: i64 = DAY_S;
+/// A run of `prune` without a deadline holds its lease this long.
+pub const PRUNE_LEASE_S: i64 = 15 * 60;
+/// Checkpoints that are older than this are not used any more,
+pub const CHECKPOINT_AGE_MAX_S: i64 = 6 * DAY_S;
+/// and from this age on nobody needs them.
+pub const CHECKPOINT_KEPT_S: i64 = 7 * DAY_S;
+/// What is kept longer than its days is locked for this long at least: `prune` runs each day, and may fail once.
+pub const LOCK_AHEAD_S: i64 = 2 * DAY_S;
+/// Locks are extended by so much more than is needed, so that it is not done every day.
+pub const LOCK_STEP_S: i64 = 7 * DAY_S;
+/// Snapshots that one run lets expire; the next goes on.
+pub const EXPIRE_MAX: usize = 1_000;
+/// Ranges of objects that are marked in one vault at a time.
+pub const MARKS_MAX: usize = 2_000;
+/// Objects that are deleted at once.
+pub const DELETES_IN_FLIGHT: usize = 8;
+/// Records of backups that are gone, and of what was done, are kept this long.
+pub const RECORDS_KEPT_S: i64 = 400 * DAY_S;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.
@@ -72,8 +96,11 @@ pub const REPLICATE_IN_FLIGHT: usize = 2;
 pub const PAGE_MAX: usize = 1_000;
 
 const MIB: usize = 1024 * 1024;
+const DAY_S: i64 = 24 * 60 * 60;
 
 const _: () = assert!(EXTENT_BYTES <= PACK_BYTES);
+// An attempt that uses a checkpoint ends before what it lists may be deleted.
+const _: () = assert!(CHECKPOINT_AGE_MAX_S < CHECKPOINT_KEPT_S && PRUNE_LEASE_S < PRUNE_GRACE_S);
 const _: () = assert!(PACK_BYTES + 2 * EXTENT_BYTES <= OBJECT_BYTES_MAX);
 const _: () = assert!(SCHEMA_BYTES_MAX < OBJECT_BYTES_MAX);
 const _: () = assert!(3 * LEASE_RENEW_S < LEASE_TTL_S);

@@ -4,3 +4,4 @@ pub mod backup;
 pub mod rebuild;
 pub mod replicate;
 pub mod restore;
+pub mod prune;

@@ -217,6 +217,13 @@ fn built_in() -> Vec<Class> {
 }
 
 impl Policies {
+    /// The most days for which any class wants backups to be kept; begun ones count.
+    pub fn keep_days(&self) -> u32 {
+        const DAY_S: i64 = 24 * 60 * 60;
+        let days = self.classes.iter().filter_map(|class| class.keep).map(|keep| (keep.seconds() + DAY_S - 1) / DAY_S);
+        days.max().map_or(0, |days| u32::try_from(days).unwrap_or(u32::MAX))
+    }
+
     /// Reads a file.
     ///
     /// # Errors

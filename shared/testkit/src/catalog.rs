@@ -1,11 +1,10 @@
-//! A catalog in memory. Records are kept as the JSON that a real one would keep.
+//! A catalog in memory.
 
 use crate::faults::FaultScript;
 use crate::lock;
-use engine::catalog::{Catalog, Lease, RecordPage, SnapshotRecord, Versioned};
+use engine::catalog::{Catalog, Collection, Document, DocumentPage, Lease, SnapshotRecord, Versioned};
 use engine::clock::Timestamp;
 use engine::error::{Error, Result};
-use engine::id::SnapshotId;
 use engine::limits::PAGE_MAX;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -22,8 +21,7 @@ pub struct MemoryCatalog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The JSON of each record, and its revision.
-    records: BTreeMap<SnapshotId, (String, u64)>,
+    documents: BTreeMap<(Collection, String), Versioned<Document>>,
     leases: BTreeMap<String, Lease>,
 }
 
@@ -38,12 +36,17 @@ impl MemoryCatalog {
         *lock(&self.state) = State::default();
     }
 
-    /// All records, oldest first: for comparing end states.
+    /// The records of all backups, oldest first: for comparing end states.
     ///
     /// # Errors
     /// Never, but for a record that cannot be read back.
     pub fn records(&self) -> Result<Vec<SnapshotRecord>> {
-        lock(&self.state).records.values().map(|(json, _)| read(json)).collect()
+        let read = |document: &Document| {
+            serde_json::from_str(&document.json).map_err(|e| Error::corrupt("a record cannot be read").with_source(e))
+        };
+        let state = lock(&self.state);
+        let backups = state.documents.iter().filter(|((collection, _), _)| *collection == Collection::Backups);
+        backups.map(|(_, kept)| read(&kept.value)).collect()
     }
 
     /// The lease of a name, as it is kept.
@@ -61,68 +64,82 @@ impl MemoryCatalog {
     }
 }
 
+fn stale(collection: Collection, id: &str, revision: u64) -> Error {
+    Error::conflict(format!("{} {id} is no longer at revision {revision}", collection.noun()))
+}
+
 #[async_trait::async_trait]
 impl Catalog for MemoryCatalog {
-    async fn insert(&self, record: &SnapshotRecord) -> Result<()> {
-        self.call("insert", record.id, |state| {
-            if state.records.contains_key(&record.id) {
-                return Err(Error::conflict(format!("the catalog has a backup {} already", record.id)));
+    async fn insert(&self, document: &Document) -> Result<()> {
+        let Document { collection, id, .. } = document;
+        self.call("insert", id, |state| {
+            let key = (*collection, id.clone());
+            if state.documents.contains_key(&key) {
+                return Err(Error::conflict(format!("the catalog has a {} {id} already", collection.noun())));
             }
-            state.records.insert(record.id, (write(record)?, 1));
+            state.documents.insert(key, Versioned { value: document.clone(), revision: 1 });
             Ok(())
         })
         .await
     }
 
-    async fn replace(&self, record: &SnapshotRecord, revision: u64) -> Result<()> {
-        self.call("replace", record.id, |state| match state.records.get_mut(&record.id) {
-            Some(kept) if kept.1 == revision => {
-                *kept = (write(record)?, revision + 1);
+    async fn replace(&self, document: &Document, revision: u64) -> Result<()> {
+        let Document { collection, id, .. } = document;
+        self.call("replace", id, |state| match state.documents.get_mut(&(*collection, id.clone())) {
+            Some(kept) if kept.revision == revision => {
+                *kept = Versioned { value: document.clone(), revision: revision + 1 };
                 Ok(())
             }
-            _ => Err(Error::conflict(format!("backup {} is no longer at revision {revision}", record.id))),
+            _ => Err(stale(*collection, id, revision)),
         })
         .await
     }
 
-    async fn get(&self, id: SnapshotId) -> Result<Option<Versioned<SnapshotRecord>>> {
-        self.call("get", id, |state| {
-            let found = state.records.get(&id);
-            found.map(|(json, revision)| Ok(Versioned { value: read(json)?, revision: *revision })).transpose()
-        })
-        .await
-    }
-
-    async fn list(&self, before: Option<SnapshotId>, limit: usize) -> Result<RecordPage> {
-        let key = before.map_or_else(String::new, |id| id.to_string());
-        self.call("list", key, |state| {
-            if !(1..=PAGE_MAX).contains(&limit) {
-                return Err(Error::invalid(format!("a page of backups has 1 to {PAGE_MAX}, not {limit}")));
+    async fn remove(&self, collection: Collection, id: &str, revision: u64) -> Result<()> {
+        self.call("remove", id, |state| {
+            let key = (collection, id.to_owned());
+            match state.documents.get(&key) {
+                Some(kept) if kept.revision != revision => Err(stale(collection, id, revision)),
+                _ => {
+                    state.documents.remove(&key);
+                    Ok(())
+                }
             }
-            let older = state.records.iter().rev().filter(|(id, _)| before.is_none_or(|before| **id < before));
-            let mut records = older.take(limit + 1).map(|(_, (json, _))| read(json)).collect::<Result<Vec<_>>>()?;
-            let more = records.len() > limit;
-            records.truncate(limit);
-            let next = records.last().filter(|_| more).map(|r| r.id);
-            Ok(RecordPage { records, next })
         })
         .await
     }
 
-    async fn acquire(&self, name: &str, holder: SnapshotId, now: Timestamp, expires_at: Timestamp) -> Result<Lease> {
+    async fn get(&self, collection: Collection, id: &str) -> Result<Option<Versioned<Document>>> {
+        self.call("get", id, |state| Ok(state.documents.get(&(collection, id.to_owned())).cloned())).await
+    }
+
+    async fn list(&self, collection: Collection, before: Option<&str>, limit: usize) -> Result<DocumentPage> {
+        self.call("list", before.unwrap_or_default(), |state| {
+            if !(1..=PAGE_MAX).contains(&limit) {
+                return Err(Error::invalid(format!("a page of {collection} has 1 to {PAGE_MAX}, not {limit}")));
+            }
+            let of_it = state.documents.iter().rev().filter(|((c, _), _)| *c == collection);
+            let older = of_it.filter(|((_, id), _)| before.is_none_or(|before| id.as_str() < before));
+            let mut documents: Vec<Document> = older.take(limit + 1).map(|(_, kept)| kept.value.clone()).collect();
+            let more = documents.len() > limit;
+            documents.truncate(limit);
+            let next = documents.last().filter(|_| more).map(|d| d.id.clone());
+            Ok(DocumentPage { documents, next })
+        })
+        .await
+    }
+
+    async fn acquire(&self, name: &str, holder: &str, now: Timestamp, expires_at: Timestamp) -> Result<Lease> {
         self.call("acquire", name, |state| {
             let epoch = match state.leases.get(name) {
                 None => 1,
                 Some(kept) if kept.holder == holder => kept.epoch,
                 Some(kept) if kept.expires_at < now => kept.epoch + 1,
                 Some(kept) => {
-                    return Err(Error::conflict(format!(
-                        "backup {} works on `{name}` until {}",
-                        kept.holder, kept.expires_at
-                    )));
+                    return Err(Error::conflict(format!("{} holds `{name}` until {}", kept.holder, kept.expires_at)));
                 }
             };
-            let lease = Lease { name: name.to_owned(), holder, epoch, expires_at };
+            let lease = Lease { name: name.to_owned(), holder: holder.to_owned(), epoch, expires_at };
             state.leases.insert(name.to_owned(), lease.clone());
             Ok(lease)
         })
@@ -136,18 +153,10 @@ impl Catalog for MemoryCatalog {
                 Ok(kept.clone())
             }
             _ => Err(Error::conflict(format!(
-                "the lease on `{}` at epoch {} has passed on to another backup",
+                "the lease on `{}` at epoch {} has passed on to another",
                 lease.name, lease.epoch
             ))),
         })
         .await
     }
-}
-
-fn write(record: &SnapshotRecord) -> Result<String> {
-    serde_json::to_string(record).map_err(|e| Error::internal("a record cannot be written").with_source(e))
-}
-
-fn read(json: &str) -> Result<SnapshotRecord> {
-    serde_json::from_str(json).map_err(|e| Error::corrupt("a record cannot be read").with_source(e))
 }

@@ -8,12 +8,14 @@ mod keys;
 mod lease;
 mod storage;
 mod vault;
+mod versions;
 
 pub use catalog::catalog;
 pub use keys::{Unfaithful, keys};
 pub use lease::leases;
 pub use storage::storage;
 pub use vault::vault;
+pub use versions::versions;
 
 use engine::error::{Error, ErrorKind};
 use engine::id::{AttemptId, SnapshotId};

@@ -2,7 +2,7 @@
 
 use crate::conformance;
 use crate::world::{REGIONS, World};
-use crate::{KeyState, MemoryKeys, MemoryVault, When};
+use crate::{KeyState, ManualClock, MemoryKeys, MemoryVault, When};
 use bytes::Bytes;
 use engine::catalog::Catalog;
 use engine::clock::Timestamp;
@@ -17,6 +17,7 @@ use engine::stage::{Sha256, Storable};
 use engine::vault::{PutOutcome, Vault, put_once};
 use futures::StreamExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 const ID: &str = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
 
@@ -38,6 +39,10 @@ async fn the_vault_conforms() {
         let vault =
             MemoryVault::new(crate::world::places()[0].clone(), crate::FaultScript::new()).with_page_keys(page_keys);
         conformance::vault(&vault, page_keys).await;
+        let clock = ManualClock::held();
+        let vault = vault.with_locks(Arc::new(clock.clone()), 2 * 3_600);
+        let unlock = |_: &ObjectKey, _: &str| clock.advance(Duration::from_secs(3 * 3_600));
+        conformance::versions(&vault, &vault, page_keys, unlock).await;
     }
 }
 
@@ -140,9 +145,8 @@ async fn a_seed_decides_the_keys_of_a_world() {
 #[tokio::test]
 async fn a_wiped_catalog_knows_nothing() {
     let world = world();
-    let holder = ID.parse().expect("an id");
     let now = Timestamp::from_millis(1_000);
-    world.catalog.acquire("database", holder, now, now.plus_s(60)).await.expect("acquire");
+    world.catalog.acquire("database", ID, now, now.plus_s(60)).await.expect("acquire");
     assert!(world.catalog.lease("database").is_some());
     world.catalog.wipe();
     assert_eq!(world.catalog.lease("database"), None);

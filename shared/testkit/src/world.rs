@@ -9,10 +9,14 @@ use crate::queue::MemoryQueue;
 use crate::vault::MemoryVault;
 use engine::error::Result;
 use engine::vault::{VaultPlace, VaultRole, Vaults};
+use engine::versions::Versions;
 use std::sync::Arc;
 
 /// The regions of a world, primary first.
 pub const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-1"];
+
+/// What a world's vaults take is locked for a week.
+pub const LOCK_S: i64 = 7 * 24 * 60 * 60;
 
 /// A deployment in memory. All its ports share one count of calls, one script of faults and one seed.
 #[derive(Clone, Debug)]
@@ -40,9 +44,11 @@ impl World {
     /// Never.
     pub fn new(seed: u64) -> Result<Self> {
         let faults = FaultScript::new();
-        let vaults = places().map(|place| Arc::new(MemoryVault::new(place, faults.clone())));
+        let clock = Arc::new(ManualClock::stepping());
+        let vault = |place| MemoryVault::new(place, faults.clone()).with_locks(Arc::clone(&clock) as _, LOCK_S);
+        let vaults = places().map(|place| Arc::new(vault(place)));
         Ok(Self {
-            clock: Arc::new(ManualClock::stepping()),
+            clock,
             entropy: Arc::new(SeededEntropy::new(seed)),
             keys: MemoryKeys::in_regions(!seed, REGIONS, &faults)?,
             catalog: Arc::new(MemoryCatalog::new(faults.clone())),
@@ -50,6 +56,11 @@ impl World {
             vaults,
             faults,
         })
+    }
+
+    /// What the vaults hold, as `prune` takes it.
+    pub fn versions(&self) -> [Arc<dyn Versions>; 3] {
+        self.vaults.clone().map(|vault| vault as _)
     }
 
     /// The vaults, as the operations take them.

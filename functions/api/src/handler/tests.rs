@@ -2,7 +2,7 @@
 
 use super::*;
 use axum::http::Response;
-use engine::catalog::{AttemptRecord, SnapshotRecord, SnapshotSummary, Trigger};
+use engine::catalog::{self, AttemptRecord, SnapshotRecord, SnapshotSummary, Trigger};
 use engine::clock::Timestamp;
 use engine::stage::Sha256;
 use engine::vault::VaultRole;
@@ -43,7 +43,7 @@ async fn catalog() -> (Arc<MemoryCatalog>, FaultScript) {
         if n == 3 {
             record.fail("why", at);
         }
-        catalog.insert(&record).await.expect("inserts");
+        catalog::insert(&catalog, &record).await.expect("inserts");
     }
     (Arc::new(catalog), faults)
 }

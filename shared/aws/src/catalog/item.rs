@@ -1,10 +1,10 @@
 //! Items of the table, and what they mean.
 
-use super::BACKUPS;
 use aws_sdk_dynamodb::types::AttributeValue;
-use engine::catalog::{Lease, SnapshotRecord, Versioned};
+use engine::catalog::{Collection, Document, Lease, Versioned};
 use engine::clock::Timestamp;
 use engine::error::{Error, Result};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt::Display;
 
@@ -22,46 +22,42 @@ pub(super) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The item of a record.
-pub(super) fn of_record(record: &SnapshotRecord, revision: u64, mark: &str) -> Result<Item> {
-    let json = serde_json::to_string(record)
-        .map_err(|e| Error::internal("a backup's record cannot be written").with_source(e))?;
+/// The item of a document. What people filter by in the console stands beside the JSON too, where the JSON has it.
+pub(super) fn of_document(document: &Document, revision: u64, mark: &str) -> Result<Item> {
+    let Document { collection, id, json } = document;
     if json.len() > RECORD_BYTES_MAX {
         return Err(Error::invalid(format!(
-            "the record of backup {} has {} bytes, more than the catalog takes",
-            record.id,
+            "the record of {} {id} has {} bytes, more than the catalog takes",
+            collection.noun(),
             json.len()
         )));
     }
-    let status = serde_json::to_value(record.status).ok();
-    let status = status.as_ref().and_then(|s| s.as_str()).unwrap_or_default();
+    let record: Value = serde_json::from_str(json).map_err(|e| unreadable(*collection, id).with_source(e))?;
+    let beside = [("status", "status"), ("source", "source"), ("started_at", "startedAt")];
+    let beside = beside.into_iter().filter_map(|(name, field)| Some((name, text(record.get(field)?.as_str()?))));
     let pairs = [
-        ("pk", text(BACKUPS)),
-        ("sk", text(record.id.to_string())),
+        ("pk", text(collection.as_str())),
+        ("sk", text(id)),
         ("record", text(json)),
         ("revision", number(revision)),
         ("write", text(mark)),
-        ("status", text(status)),
-        ("source", text(&record.source)),
-        ("started_at", text(record.started_at.to_string())),
     ];
-    Ok(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+    Ok(pairs.into_iter().chain(beside).map(|(k, v)| (k.to_owned(), v)).collect())
 }
 
-/// The record of an item.
-pub(super) fn to_record(item: &Item) -> Result<Versioned<SnapshotRecord>> {
+/// The document of an item.
+pub(super) fn to_document(collection: Collection, item: &Item) -> Result<Versioned<Document>> {
     let id = string(item, "sk").unwrap_or_default();
-    let json = string(item, "record").ok_or_else(|| unreadable(id))?;
-    let value: SnapshotRecord = serde_json::from_str(json).map_err(|e| unreadable(id).with_source(e))?;
-    if value.id.to_string() != id {
-        return Err(unreadable(id));
-    }
-    let revision = whole(item, "revision").ok_or_else(|| unreadable(id))?;
-    Ok(Versioned { value, revision })
+    let json = string(item, "record").ok_or_else(|| unreadable(collection, id))?;
+    let revision = whole(item, "revision").ok_or_else(|| unreadable(collection, id))?;
+    Ok(Versioned { value: Document { collection, id: id.to_owned(), json: json.to_owned() }, revision })
 }
 
-fn unreadable(id: &str) -> Error {
-    Error::corrupt(format!("the catalog's record of backup {id} cannot be read; rebuild the catalog from a vault"))
+fn unreadable(collection: Collection, id: &str) -> Error {
+    Error::corrupt(format!(
+        "the catalog's record of {} {id} cannot be read; rebuild the catalog from a vault",
+        collection.noun()
+    ))
 }
 
 /// The lease of an item.
@@ -69,7 +65,7 @@ pub(super) fn to_lease(item: &Item) -> Result<Lease> {
     let lease = || {
         Some(Lease {
             name: string(item, "sk")?.to_owned(),
-            holder: string(item, "holder")?.parse().ok()?,
+            holder: string(item, "holder")?.to_owned(),
             epoch: whole(item, "epoch")?,
             expires_at: Timestamp::from_millis(i64::try_from(whole(item, "expires_at")?).ok()?),
         })
@@ -90,51 +86,48 @@ fn whole(item: &Item, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::catalog::Trigger;
-    use engine::vault::{VaultPlace, VaultRole};
 
-    fn record() -> SnapshotRecord {
-        let id = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071".parse().expect("an id");
-        let places =
-            VaultRole::ALL.map(|role| VaultPlace { role, region: "eu-west-1".into(), bucket: format!("b-{role}") });
-        SnapshotRecord::pending(
-            id,
-            "database".into(),
-            Trigger::Manual,
-            Timestamp::from_millis(1_795_302_000_123),
-            &places,
-        )
+    const ID: &str = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
+
+    fn document() -> Document {
+        let json = format!(
+            r#"{{"id":"{ID}","status":"pending","source":"database","startedAt":"2026-11-21T23:00:00.123Z","rows":9007199254740993}}"#
+        );
+        Document { collection: Collection::Backups, id: ID.to_owned(), json }
     }
 
     #[test]
-    fn a_record_survives_its_item() {
-        let item = of_record(&record(), 7, "mark").expect("an item");
-        assert_eq!(to_record(&item).expect("a record"), Versioned { value: record(), revision: 7 });
+    fn a_document_survives_its_item() {
+        let item = of_document(&document(), 7, "mark").expect("an item");
+        let there = to_document(Collection::Backups, &item).expect("a document");
+        assert_eq!(there, Versioned { value: document(), revision: 7 });
+        assert_eq!(string(&item, "pk"), Some("backups"));
         assert_eq!(string(&item, "status"), Some("pending"));
         assert_eq!(string(&item, "source"), Some("database"));
         assert_eq!(string(&item, "started_at"), Some("2026-11-21T23:00:00.123Z"));
     }
 
     #[test]
-    fn an_item_that_was_changed_by_hand_is_corrupt() {
-        let whole = of_record(&record(), 7, "mark").expect("an item");
-        for (name, value) in
-            [("record", text("{}")), ("revision", text("7")), ("sk", text("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6072"))]
-        {
+    fn what_is_no_document_is_refused() {
+        let broken = Document { json: "{".to_owned(), ..document() };
+        assert!(of_document(&broken, 1, "mark").is_err());
+        let large = Document { json: format!("\"{}\"", "x".repeat(RECORD_BYTES_MAX)), ..document() };
+        assert!(of_document(&large, 1, "mark").expect_err("too large").to_string().contains(ID));
+        let whole = of_document(&document(), 7, "mark").expect("an item");
+        for name in ["record", "revision"] {
             let mut item = whole.clone();
-            item.insert(name.to_owned(), value);
-            assert!(to_record(&item).is_err(), "{name}");
+            item.insert(name.to_owned(), AttributeValue::Bool(true));
+            assert!(to_document(Collection::Backups, &item).is_err(), "{name}");
         }
     }
 
     #[test]
     fn a_lease_is_read_whole_or_not_at_all() {
-        let id = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
         let pairs =
-            [("sk", text("database")), ("holder", text(id)), ("epoch", number(3)), ("expires_at", number(5_000))];
+            [("sk", text("database")), ("holder", text(ID)), ("epoch", number(3)), ("expires_at", number(5_000))];
         let item: Item = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let lease = to_lease(&item).expect("a lease");
-        assert_eq!((lease.epoch, lease.expires_at.as_millis(), lease.holder.to_string()), (3, 5_000, id.to_owned()));
+        assert_eq!((lease.epoch, lease.expires_at.as_millis(), lease.holder), (3, 5_000, ID.to_owned()));
         for name in ["sk", "holder", "epoch", "expires_at"] {
             let mut part = item.clone();
             part.remove(name);

@@ -1,4 +1,4 @@
-//! Leases: the right to back up one source, for a while.
+//! Leases: a right that only one holds at a time, for a while.
 //!
 //! Two conditional updates, each atomic: one for the holder itself, one for everybody else. Both may be sent twice by the
 //! SDK: an update by the holder changes nothing the second time, and one that took the lease finds itself the holder.
@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 use engine::catalog::Lease;
 use engine::clock::Timestamp;
 use engine::error::{Error, Result};
-use engine::id::SnapshotId;
 
 const UPDATE: Call = Call::new("dynamodb", "UpdateItem");
 const LEASES: &str = "leases";
@@ -29,7 +28,7 @@ enum Outcome {
 pub(super) async fn acquire(
     catalog: &DynamoCatalog,
     name: &str,
-    holder: SnapshotId,
+    holder: &str,
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Lease> {
@@ -47,7 +46,7 @@ pub(super) async fn acquire(
         .expression_attribute_names("#holder", "holder")
         .expression_attribute_names("#expires_at", "expires_at")
         .expression_attribute_names("#epoch", "epoch")
-        .expression_attribute_values(":holder", text(holder.to_string()))
+        .expression_attribute_values(":holder", text(holder))
         .expression_attribute_values(":expires_at", number(expires_at.as_millis()))
         .expression_attribute_values(":now", number(now.as_millis()))
         .expression_attribute_values(":none", number(0))
@@ -56,22 +55,22 @@ pub(super) async fn acquire(
         Outcome::Done(lease) => Ok(lease),
         Outcome::Refused(Some(lease)) if lease.holder == holder => Ok(lease),
         Outcome::Refused(Some(lease)) => {
-            Err(Error::conflict(format!("backup {} works on `{name}` until {}", lease.holder, lease.expires_at)))
+            Err(Error::conflict(format!("{} holds `{name}` until {}", lease.holder, lease.expires_at)))
         }
-        Outcome::Refused(None) => Err(Error::conflict(format!("another backup works on `{name}`"))),
+        Outcome::Refused(None) => Err(Error::conflict(format!("another holds `{name}`"))),
     }
 }
 
 /// Extends, or gives up, a lease that is still held at its epoch.
 pub(super) async fn renew(catalog: &DynamoCatalog, lease: &Lease, expires_at: Timestamp) -> Result<Lease> {
-    let request = extend(catalog, &lease.name, lease.holder, expires_at)
+    let request = extend(catalog, &lease.name, &lease.holder, expires_at)
         .condition_expression("#holder = :holder and #epoch = :epoch")
         .expression_attribute_names("#epoch", "epoch")
         .expression_attribute_values(":epoch", number(lease.epoch));
     match send(request).await? {
         Outcome::Done(lease) => Ok(lease),
         Outcome::Refused(_) => Err(Error::conflict(format!(
-            "the lease on `{}` at epoch {} has passed on to another backup",
+            "the lease on `{}` at epoch {} has passed on to another",
             lease.name, lease.epoch
         ))),
     }
@@ -88,12 +87,12 @@ fn update(catalog: &DynamoCatalog, name: &str) -> UpdateItemFluentBuilder {
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
 }
 
-fn extend(catalog: &DynamoCatalog, name: &str, holder: SnapshotId, expires_at: Timestamp) -> UpdateItemFluentBuilder {
+fn extend(catalog: &DynamoCatalog, name: &str, holder: &str, expires_at: Timestamp) -> UpdateItemFluentBuilder {
     update(catalog, name)
         .update_expression("set #expires_at = :expires_at")
         .expression_attribute_names("#holder", "holder")
         .expression_attribute_names("#expires_at", "expires_at")
-        .expression_attribute_values(":holder", text(holder.to_string()))
+        .expression_attribute_values(":holder", text(holder))
         .expression_attribute_values(":expires_at", number(expires_at.as_millis()))
 }
 

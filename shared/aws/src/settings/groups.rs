@@ -32,6 +32,35 @@ pub enum StorageSetting {
     SecretArn(String),
 }
 
+/// What is kept beyond the days of retention: so many of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// `BACKUP_KEEP_LAST`: the newest.
+    pub last: u32,
+    /// `BACKUP_KEEP_DAILY`: days.
+    pub daily: u32,
+    /// `BACKUP_KEEP_WEEKLY`: weeks.
+    pub weekly: u32,
+    /// `BACKUP_KEEP_MONTHLY`: months.
+    pub monthly: u32,
+    /// `BACKUP_KEEP_YEARLY`: years.
+    pub yearly: u32,
+    /// `BACKUP_KEEP_AT_LEAST`: good backups that stay whatever the others say.
+    pub at_least: u32,
+}
+
+/// Backups that stay whatever the policy says, unless the setting says otherwise.
+const KEEP_AT_LEAST: u32 = 3;
+
+pub(super) fn keep(r: &mut Reader<'_>) -> Keep {
+    let mut number =
+        |what: &str, example: &str| r.or(&format!("BACKUP_KEEP_{what}"), example, 0, |v| rules::number(v, 0..=10_000));
+    let (last, daily, weekly) = (number("LAST", "10"), number("DAILY", "30"), number("WEEKLY", "8"));
+    let (monthly, yearly) = (number("MONTHLY", "12"), number("YEARLY", "5"));
+    let at_least = r.or("BACKUP_KEEP_AT_LEAST", "3", KEEP_AT_LEAST, |v| rules::number(v, 1..=10_000));
+    Keep { last, daily, weekly, monthly, yearly, at_least }
+}
+
 /// What may be restored into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Environment {

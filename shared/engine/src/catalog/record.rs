@@ -1,5 +1,6 @@
 //! One backup's record, and the rules by which it may change. Pure.
 
+use super::document::{Collection, Record, RecordId};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AttemptId, SnapshotId};
@@ -183,6 +184,17 @@ pub struct SnapshotSummary {
     pub path: String,
 }
 
+/// A person's wish that a backup be kept, whatever the policy says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pin {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why, in the person's words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
 /// One backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -229,6 +241,25 @@ pub struct SnapshotRecord {
     /// What a person should know.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// Whether a person wants it kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pin: Option<Pin>,
+    /// Since when it can no longer be restored, because the policy let it go.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expired_at: Option<Timestamp>,
+}
+
+impl Record for SnapshotRecord {
+    const COLLECTION: Collection = Collection::Backups;
+    type Id = SnapshotId;
+
+    fn id(&self) -> SnapshotId {
+        self.id
+    }
+}
+
+impl RecordId for SnapshotId {
+    type Record = SnapshotRecord;
 }
 
 impl SnapshotRecord {
@@ -254,6 +285,8 @@ impl SnapshotRecord {
             summary: None,
             replicas: places.iter().map(replica).collect(),
             warnings: Vec::new(),
+            pin: None,
+            expired_at: None,
         }
     }
 
@@ -374,6 +407,22 @@ impl SnapshotRecord {
         self.completed_at = Some(now);
         self.heartbeat_at = self.heartbeat_at.max(now);
         true
+    }
+
+    /// The policy lets it go: from now on it is not to be restored. Answers whether that was news.
+    ///
+    /// # Errors
+    /// `Conflict` when a person has pinned it meanwhile, or it is not completed.
+    pub fn expire(&mut self, now: Timestamp) -> Result<bool> {
+        if self.pin.is_some() {
+            return Err(Error::conflict(format!("backup {} was pinned", self.id)));
+        }
+        if self.status != Status::Completed {
+            return Err(Error::conflict(format!("backup {} is not completed", self.id)));
+        }
+        let news = self.expired_at.is_none();
+        self.expired_at.get_or_insert(now);
+        Ok(news)
     }
 
     /// `completed` when it is whole in all three vaults; the percentage says how many replicas are there.

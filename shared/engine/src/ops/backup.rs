@@ -16,7 +16,7 @@ mod progress;
 mod reading;
 mod recheck;
 
-use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, Progress, SnapshotRecord, Status, Versioned};
+use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, Progress, SnapshotRecord, Status};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
@@ -108,13 +108,14 @@ impl Backup {
             None => SnapshotId::new(&*self.clock, &*self.entropy)?,
         };
         let now = self.clock.now();
-        let lease = match self.catalog.acquire(&self.settings.source, id, now, now.plus_s(LEASE_TTL_S)).await {
-            Ok(lease) => lease,
-            Err(e) if e.kind() == ErrorKind::Conflict && asked.is_none() => {
-                return Ok(BackupOutcome::Busy(e.to_string()));
-            }
-            Err(e) => return Err(e.context("take the lease of the source")),
-        };
+        let lease =
+            match self.catalog.acquire(&self.settings.source, &id.to_string(), now, now.plus_s(LEASE_TTL_S)).await {
+                Ok(lease) => lease,
+                Err(e) if e.kind() == ErrorKind::Conflict && asked.is_none() => {
+                    return Ok(BackupOutcome::Busy(e.to_string()));
+                }
+                Err(e) => return Err(e.context("take the lease of the source")),
+            };
         let result = self.run_leased(id, request, &lease).await;
         // Whoever goes on finds the lease its own. One that cannot be given back expires by itself.
         if !matches!(result, Ok(BackupOutcome::HandedOver(_)))
@@ -173,7 +174,7 @@ impl Backup {
         record.part.clone_from(&order.source);
         // In one write: a record that no attempt owns would be nobody's to settle.
         record.begin(attempt, now)?;
-        match self.catalog.insert(&record).await {
+        match catalog::insert(&*self.catalog, &record).await {
             Ok(()) => return Ok(record),
             // The record that was made when the backup was asked for, or by the invocation that handed it over.
             Err(e) if e.kind() == ErrorKind::Conflict => {}
@@ -334,7 +335,7 @@ pub async fn settle_abandoned(
 ) -> Result<Vec<SnapshotId>> {
     let (mut before, mut settled) = (None, Vec::new());
     loop {
-        let page = catalog.list(before, 100).await.context("list the backups' records")?;
+        let page = catalog::list::<SnapshotRecord>(catalog, before, 100).await.context("list the backups' records")?;
         for record in &page.records {
             let now = clock.now();
             let Some(attempt) = record.attempt else { continue };
@@ -393,6 +394,6 @@ async fn settle(
 /// # Errors
 /// `NotFound`; those of the catalog.
 pub async fn record(catalog: &dyn Catalog, id: SnapshotId) -> Result<SnapshotRecord> {
-    let found: Option<Versioned<SnapshotRecord>> = catalog.get(id).await?;
+    let found = catalog::get(catalog, id).await?;
     found.map(|v| v.value).ok_or_else(|| Error::not_found(format!("there is no backup {id}")))
 }

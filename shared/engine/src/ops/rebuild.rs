@@ -2,7 +2,7 @@
 //!
 //! It adds records and changes none: what the catalog knows already stays.
 
-use crate::catalog::{AttemptRecord, Catalog, Phase, SnapshotRecord, Trigger, Versioned};
+use crate::catalog::{self, AttemptRecord, Catalog, Phase, SnapshotRecord, Trigger};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::SnapshotId;
@@ -23,7 +23,7 @@ pub async fn rebuild(
 ) -> Result<Vec<SnapshotId>> {
     let mut added = Vec::new();
     for id in inventory::list(&**from).await? {
-        if catalog.get(id).await.context("read the backup's record")?.is_none() {
+        if catalog::get(catalog, id).await.context("read the backup's record")?.is_none() {
             put_back(catalog, vaults, from, id, clock).await?;
             added.push(id);
         }
@@ -65,10 +65,10 @@ pub(crate) async fn put_back(
             }
         }
     }
-    match catalog.insert(&record).await {
+    match catalog::insert(catalog, &record).await {
         Ok(()) => Ok(record),
         Err(e) if e.kind() == ErrorKind::Conflict => {
-            let found: Option<Versioned<SnapshotRecord>> = catalog.get(id).await?;
+            let found = catalog::get(catalog, id).await?;
             found.map(|v| v.value).ok_or_else(|| Error::conflict(format!("the record of {id} comes and goes")))
         }
         Err(e) => Err(e.context("put a record back")),

@@ -197,7 +197,7 @@ impl Replicate {
     }
 
     async fn reconcile_snapshot(&self, id: SnapshotId) -> Result<Option<Replicated>> {
-        let record = match self.catalog.get(id).await.context("read the backup's record")? {
+        let record = match catalog::get(&*self.catalog, id).await.context("read the backup's record")? {
             Some(record) => record.value,
             None => rebuild::put_back(&*self.catalog, &self.vaults, self.vaults.primary(), id, &*self.clock).await?,
         };

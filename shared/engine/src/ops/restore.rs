@@ -6,6 +6,7 @@
 //! to its end; `Restored` is given only after every table's digest in the target equals the manifest's.
 
 mod blobs;
+mod hold;
 mod loading;
 mod masking;
 mod proof;
@@ -14,11 +15,12 @@ mod safety;
 mod selection;
 
 pub use blobs::RestoredBlobs;
+pub use hold::{Hold, HoldId};
 pub use replace::{Replace, confirmation};
 pub use safety::Orders;
 pub use selection::{Selection, select};
 
-use crate::catalog::Warning;
+use crate::catalog::{Catalog, Warning};
 use crate::clock::{Clock, Timestamp};
 use crate::compress::decompress;
 use crate::digest::RowTally;
@@ -109,6 +111,8 @@ pub struct Restore {
     pub policies: Arc<Policies>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The records, if they can be had: nothing is restored from them.
+    pub catalog: Option<Arc<dyn Catalog>>,
     /// What orders a safety snapshot; without it there must be a fresh one.
     pub orders: Option<Orders>,
 }
@@ -127,6 +131,7 @@ impl Restore {
         }
         let inventory = select(&*self.vault, selection).await?;
         tracing::info!(backup = %inventory.snapshot, vault = %self.vault.place(), rows = inventory.rows, "restore begins");
+        self.hold(inventory.snapshot).await;
         let (manifest, masking) = self.manifest(&inventory).await?;
         if let Some(scope) = &mut scope {
             masking::resolve_classes(scope, &self.policies, &manifest)?;

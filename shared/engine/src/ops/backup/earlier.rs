@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{AttemptId, SnapshotId};
 use crate::inventory;
 use crate::layout::{CHECKPOINTS, ObjectKey};
+use crate::limits::CHECKPOINT_AGE_MAX_S;
 use crate::manifest::Manifest;
 use crate::reuse::Stored;
 use crate::stage::Sha256;
@@ -73,8 +74,9 @@ impl Backup {
         Ok(None)
     }
 
-    /// The checkpoints of attempts that began after another.
+    /// The checkpoints of attempts that began after another, but for old ones: `prune` may be deleting what they list.
     async fn checkpoints(&self, after: Option<AttemptId>) -> Result<Vec<(AttemptId, ObjectKey)>> {
+        let not_before = self.clock.now().plus_s(-CHECKPOINT_AGE_MAX_S);
         let keys = list_all(&**self.vaults.primary(), CHECKPOINTS).await?;
         let checkpoint = |key: &String| match key.parse() {
             Ok(key @ ObjectKey::Checkpoint(attempt, _)) => Some((attempt, key)),
@@ -83,7 +85,7 @@ impl Backup {
         Ok(keys
             .iter()
             .filter_map(checkpoint)
-            .filter(|(attempt, _)| after.is_none_or(|after| *attempt > after))
+            .filter(|(attempt, _)| after.is_none_or(|after| *attempt > after) && attempt.made_at() >= not_before)
             .collect())
     }
 

@@ -5,7 +5,7 @@
 //! vault alone: so a request that is made again finds it.
 
 use super::{Restore, deadline_margin_s};
-use crate::catalog::{Catalog, Phase, SnapshotRecord, Status, Trigger};
+use crate::catalog::{self, Phase, SnapshotRecord, Status, Trigger};
 use crate::clock::{Entropy, Timestamp};
 use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
@@ -22,8 +22,6 @@ use std::time::Duration;
 pub struct Orders {
     /// Where orders are put.
     pub queue: Arc<dyn BackupQueue>,
-    /// What tells whether one is being made already. Without it another may be ordered beside it.
-    pub catalog: Option<Arc<dyn Catalog>>,
     /// Randomness, for the new one's id.
     pub entropy: Arc<dyn Entropy>,
 }
@@ -105,8 +103,11 @@ async fn under_way(
     ordered: Option<SnapshotId>,
     looked_at: &BTreeMap<SnapshotId, String>,
 ) -> Result<Option<SnapshotId>> {
-    let Some(catalog) = restore.orders.as_ref().and_then(|orders| orders.catalog.as_ref()) else { return Ok(None) };
-    let page = catalog.list(None, SAFETY_LOOKS).await.context("look for a backup that is being made")?;
+    // Without a catalog another may be ordered beside it.
+    let Some(catalog) = &restore.catalog else { return Ok(None) };
+    let page = catalog::list::<SnapshotRecord>(&**catalog, None, SAFETY_LOOKS)
+        .await
+        .context("look for a backup that is being made")?;
     if let Some(failed) = page.records.iter().find(|r| Some(r.id) == ordered && r.status == Status::Failed) {
         let why = failed.error.as_deref().unwrap_or("for a reason that it does not say");
         return Err(Error::unavailable(format!(

@@ -1,0 +1,224 @@
+//! What a run of `prune` decided and did, as the catalog keeps it; and the restores that hold snapshots.
+
+use super::marks::Marks;
+use super::survey::Objects;
+use crate::catalog::{self, Catalog, Collection, Record, RecordId};
+use crate::clock::Timestamp;
+use crate::error::{ErrorKind, Result, ResultExt};
+use crate::id::{PruneId, SnapshotId};
+use crate::limits::{PAGE_MAX, RECORDS_KEPT_S};
+use crate::ops::restore::Hold;
+use crate::retention::{Decision, Reason, RetentionPolicy};
+use crate::vault::VaultPlace;
+use crate::versions::Versions;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PruneOutcome {
+    /// Only the plan was asked for, or the run is under way, or was stopped without a word.
+    Planned,
+    /// Everything was done that could be done.
+    Done,
+    /// The time was up; the next run goes on.
+    OutOfTime,
+    /// It stopped at an error.
+    Failed,
+}
+
+/// A snapshot that expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expired {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The instant that it shows.
+    pub taken_at: Timestamp,
+    /// When the days of the policy were over.
+    pub days_end_at: Timestamp,
+}
+
+impl Expired {
+    pub(super) fn of(decision: &Decision) -> Self {
+        Self { id: decision.id, taken_at: decision.taken_at, days_end_at: decision.days_end_at }
+    }
+}
+
+/// What was found and done in one vault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultTally {
+    /// Where.
+    #[serde(flatten)]
+    pub place: VaultPlace,
+    /// Objects that it holds, all versions.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Of those, what nothing needs; it is deleted a grace period after it was first seen to be so.
+    pub marked_objects: u64,
+    /// Their bytes.
+    pub marked_bytes: u64,
+    /// What was deleted.
+    pub removed_objects: u64,
+    /// Their bytes.
+    pub removed_bytes: u64,
+    /// What would have been deleted, and is locked: not yet.
+    pub locked_objects: u64,
+    /// Objects whose lock was extended.
+    pub locks_extended: u64,
+}
+
+impl VaultTally {
+    pub(super) fn note_objects(&mut self, objects: &Objects) {
+        self.objects = objects.values().flatten().count() as u64;
+        self.bytes = objects.values().flatten().map(|v| v.length).sum();
+    }
+
+    pub(super) fn note_marks(&mut self, marks: &Marks, objects: &Objects) {
+        let marked = marks.objects();
+        self.marked_objects = marked.len() as u64;
+        let versions = marked.keys().filter_map(|key| objects.get(key)).flatten();
+        self.marked_bytes = versions.map(|v| v.length).sum();
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneRecord {
+    /// Its id.
+    pub id: PruneId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completed_at: Option<Timestamp>,
+    /// Whether only the plan was asked for.
+    pub dry_run: bool,
+    /// How it ended.
+    pub outcome: PruneOutcome,
+    /// Why it stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// The policy that it went by.
+    pub policy: RetentionPolicy,
+    /// Snapshots that there were.
+    pub snapshots: u64,
+    /// How many of them each rule keeps; one may be kept by many.
+    pub kept_by: BTreeMap<Reason, u64>,
+    /// How many the policy lets go.
+    pub to_expire: u64,
+    /// Those that it let go in this run.
+    pub expired: Vec<Expired>,
+    /// The vaults, primary first.
+    pub vaults: Vec<VaultTally>,
+}
+
+impl Record for PruneRecord {
+    const COLLECTION: Collection = Collection::Prunes;
+    type Id = PruneId;
+
+    fn id(&self) -> PruneId {
+        self.id
+    }
+}
+
+impl RecordId for PruneId {
+    type Record = PruneRecord;
+}
+
+impl PruneRecord {
+    pub(super) fn new(
+        id: PruneId,
+        now: Timestamp,
+        dry_run: bool,
+        policy: RetentionPolicy,
+        decisions: &[Decision],
+        vaults: &[Arc<dyn Versions>],
+    ) -> Self {
+        let mut kept_by = BTreeMap::new();
+        for reason in decisions.iter().flat_map(|d| &d.kept_by) {
+            *kept_by.entry(*reason).or_default() += 1;
+        }
+        let tally = |vault: &Arc<dyn Versions>| VaultTally {
+            place: vault.place().clone(),
+            objects: 0,
+            bytes: 0,
+            marked_objects: 0,
+            marked_bytes: 0,
+            removed_objects: 0,
+            removed_bytes: 0,
+            locked_objects: 0,
+            locks_extended: 0,
+        };
+        Self {
+            id,
+            started_at: now,
+            completed_at: None,
+            dry_run,
+            outcome: PruneOutcome::Planned,
+            error: None,
+            policy,
+            snapshots: decisions.len() as u64,
+            kept_by,
+            to_expire: decisions.iter().filter(|d| d.expires()).count() as u64,
+            expired: Vec::new(),
+            vaults: vaults.iter().map(tally).collect(),
+        }
+    }
+}
+
+/// Forgets runs that are long over.
+pub(super) async fn forget_old(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
+    let mut before = None;
+    loop {
+        let page = catalog::list::<PruneRecord>(catalog, before, PAGE_MAX).await.context("list the runs of prune")?;
+        for run in page.records.iter().filter(|r| r.started_at.plus_s(RECORDS_KEPT_S) <= now) {
+            if let Some(found) = catalog::get(catalog, run.id).await? {
+                catalog::remove(catalog, run.id, found.revision).await.context("forget an old run of prune")?;
+            }
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Forgets holds that are over.
+pub(super) async fn forget_holds(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
+    let mut before = None;
+    loop {
+        let page = catalog::list::<Hold>(catalog, before, PAGE_MAX).await.context("list what is being restored")?;
+        for hold in page.records.iter().filter(|h| h.until <= now) {
+            // One that was extended since is at another revision, and stays.
+            if let Some(found) = catalog::get(catalog, hold.id()).await?.filter(|found| found.value.until <= now) {
+                match catalog::remove(catalog, hold.id(), found.revision).await {
+                    Err(e) if e.kind() == ErrorKind::Conflict => {}
+                    result => result.context("forget a hold that is over")?,
+                }
+            }
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The snapshots that restores read at the moment.
+pub(super) async fn restoring(catalog: &dyn Catalog, now: Timestamp) -> Result<BTreeSet<SnapshotId>> {
+    let (mut held, mut before) = (BTreeSet::new(), None);
+    loop {
+        let page = catalog::list::<Hold>(catalog, before, PAGE_MAX).await.context("list what is being restored")?;
+        held.extend(page.records.iter().filter(|h| h.until > now).map(|h| h.snapshot));
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(held),
+        }
+    }
+}
