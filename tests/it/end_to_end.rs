@@ -5,7 +5,14 @@ use std::process::Command;
 
 #[test]
 fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
-    for zip in ["api/bootstrap", "backup/bootstrap", "replicate/bootstrap", "restore/bootstrap", "pg-client"] {
+    for zip in [
+        "api/bootstrap",
+        "backup/bootstrap",
+        "replicate/bootstrap",
+        "restore/bootstrap",
+        "prune/bootstrap",
+        "pg-client",
+    ] {
         let zip = checkout("target/lambda").join(format!("{zip}.zip"));
         assert!(zip.exists(), "{} is missing; run `make build`", zip.display());
     }
