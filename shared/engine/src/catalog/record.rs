@@ -412,13 +412,13 @@ impl SnapshotRecord {
     /// The policy lets it go: from now on it is not to be restored. Answers whether that was news.
     ///
     /// # Errors
-    /// `Conflict` when a person has pinned it meanwhile, or it is not completed.
+    /// `Conflict` when a person has pinned it meanwhile, or it is not settled.
     pub fn expire(&mut self, now: Timestamp) -> Result<bool> {
         if self.pin.is_some() {
             return Err(Error::conflict(format!("backup {} was pinned", self.id)));
         }
-        if self.status != Status::Completed {
-            return Err(Error::conflict(format!("backup {} is not completed", self.id)));
+        if !self.is_settled() {
+            return Err(Error::conflict(format!("backup {} is not settled", self.id)));
         }
         let news = self.expired_at.is_none();
         self.expired_at.get_or_insert(now);

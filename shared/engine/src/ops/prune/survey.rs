@@ -91,7 +91,9 @@ impl Survey {
             for record in self.records.values().filter(|r| r.expired_at.is_none() && r.status == Status::Completed) {
                 let complete =
                     record.replicas.iter().any(|r| r.place.role == place.role && r.state == ReplicaState::Complete);
-                if complete && !objects.contains_key(&ObjectKey::Inventory(record.id)) {
+                let there =
+                    objects.get(&ObjectKey::Inventory(record.id)).is_some_and(|v| v.iter().any(|v| !v.delete_marker));
+                if complete && !there {
                     problems.push(format!(
                         "the catalog says that backup {} is complete in the {place}, and its inventory is not listed there",
                         record.id
