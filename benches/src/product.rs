@@ -74,8 +74,15 @@ pub(crate) fn command(
 ) -> Result<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.arg(verb).env(DATABASE, database).env(ENDPOINT, endpoint).env(CLIENTS, clients).env(RESULT, result);
-    command.env(COPY_SESSIONS, copy_sessions.to_string());
+    command.env(COPY_SESSIONS, copy_sessions.to_string()).envs(allocator_settings());
     Ok(command)
+}
+
+/// What the template sets of glibc's allocator for every function.
+fn allocator_settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = include_str!("../../infra/backup.yaml").lines();
+    let set = lines.filter_map(|line| line.trim().split_once(": ")).filter(|(name, _)| name.starts_with("MALLOC_"));
+    set.map(|(name, value)| (name, value.trim_matches('"')))
 }
 
 /// `bench backup`: one backup, which uses what the store holds of earlier ones.

@@ -3,9 +3,9 @@
 /// The format version that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// A pack is closed once it is this large. One `PutObject` each: large enough that requests cost nothing, small enough
-/// that two in flight and one being filled fit in the function's memory.
-pub const PACK_BYTES: usize = 32 * MIB;
+/// A pack is closed once it is this large. One `PutObject` each: large enough that requests cost next to nothing, small enough
+/// that two in flight and one being filled fit in little memory.
+pub const PACK_BYTES: usize = 16 * MIB;
 /// The largest object that any vault may hold, and so the most that a reader allocates for one.
 pub const OBJECT_BYTES_MAX: usize = 128 * MIB;
 /// Packs that may be on their way to the vault while the next one is filled.

@@ -228,8 +228,8 @@ pub struct Description {
     pub large_objects: Vec<LargeObject>,
     /// The filled materialised views, in the order in which they may be filled.
     pub materialized_views: Vec<MaterializedView>,
-    /// The objects of Storage that the database lists; none where it belongs to no project.
-    pub stored_objects: Option<Vec<StoredObject>>,
+    /// How many objects of Storage the database lists; none where it belongs to no project.
+    pub stored_objects: Option<u64>,
     /// What became of each part.
     pub coverage: Vec<Coverage>,
     /// What a person should know.
@@ -252,6 +252,12 @@ pub trait Source: Send + Sync {
 pub trait Capture: Send + Sync {
     /// What is in it.
     fn description(&self) -> &Description;
+
+    /// The objects of Storage that the database lists. A project may have millions: only who copies them asks for them.
+    ///
+    /// # Errors
+    /// As [`Source::capture`].
+    async fn stored_objects(&self) -> Result<Vec<StoredObject>>;
 
     /// The schema as an archive of `pg_dump`'s custom format, at most [`crate::limits::SCHEMA_BYTES_MAX`].
     fn schema(&self) -> Bytes;

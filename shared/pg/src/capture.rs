@@ -11,6 +11,7 @@
 use crate::address::Address;
 use crate::clients::{Client, Clients};
 use crate::describe::{self, some_of};
+use crate::project;
 use crate::session::{self, Pool, copy_out};
 use crate::wire::{Wire, parsed, text};
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::id::AttemptId;
 use engine::limits::SCHEMA_BYTES_MAX;
 use engine::source::{Capture, Description, RowStream, Run, RunPrint, Source, Table, TableKind, quote_identifier};
+use engine::storage::StoredObject;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -213,6 +215,10 @@ struct PgCapture {
 impl Capture for PgCapture {
     fn description(&self) -> &Description {
         &self.description
+    }
+
+    async fn stored_objects(&self) -> Result<Vec<StoredObject>> {
+        project::stored_objects(self.pool.lend().await?.wire()?).await
     }
 
     fn schema(&self) -> Bytes {

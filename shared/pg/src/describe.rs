@@ -299,7 +299,7 @@ async fn cover(wire: &mut Wire, description: &mut Description) -> Result<()> {
         for (part, state, detail) in project::not_exportable() {
             put(part, state, detail);
         }
-        description.stored_objects = Some(project::stored_objects(wire).await?);
+        description.stored_objects = Some(project::count_objects(wire).await?);
     }
     description.warnings = warnings;
     Ok(())

@@ -1,7 +1,7 @@
 //! What a Supabase project is, beside a database: its services' own schemas, and parts that no database session can read.
 
-use crate::wire::{Row, Wire, text};
-use engine::error::{Result, ResultExt};
+use crate::wire::{Row, Wire, parsed, text};
+use engine::error::{Error, Result, ResultExt};
 use engine::source::CoverageState;
 use engine::storage::StoredObject;
 
@@ -86,6 +86,14 @@ pub(crate) fn detail(schema: &str) -> &'static str {
 /// What nobody can read out.
 pub(crate) fn not_exportable() -> impl Iterator<Item = (&'static str, CoverageState, &'static str)> {
     NOT_EXPORTABLE.into_iter().map(|(part, what)| (part, CoverageState::NotExportable, what))
+}
+
+/// How many objects the database lists.
+pub(crate) async fn count_objects(wire: &mut Wire) -> Result<u64> {
+    let rows =
+        wire.query("select count(*) from storage.objects where bucket_id is not null and name is not null").await;
+    let rows = rows.context("count the objects of Storage")?;
+    parsed(rows.first().ok_or_else(|| Error::internal("the server counted nothing"))?, 0)
 }
 
 /// The objects that the database lists. What not every version of the service has is read from the row as a document.

@@ -11,6 +11,7 @@ use engine::source::{
     Capture, Coverage, CoverageState, Description, Lineage, RowStream, Run, RunPrint, Sequence, Server, Source, Table,
     TableKind,
 };
+use engine::storage::StoredObject;
 use futures::stream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -171,9 +172,10 @@ impl Source for MemorySource {
     async fn capture(&self) -> Result<Box<dyn Capture>> {
         let capture = || {
             let seen = lock(&self.database).clone();
-            let stored_objects = self.storage.as_ref().map(MemoryStorage::list);
+            let stored_objects = self.storage.as_ref().map(|storage| storage.list().len() as u64);
             let description = Description { stored_objects, ..seen.description() };
-            Ok(Box::new(MemoryCapture { description, source: self.clone(), seen }) as _)
+            let objects = self.storage.as_ref().map(MemoryStorage::list).unwrap_or_default();
+            Ok(Box::new(MemoryCapture { description, source: self.clone(), seen, objects }) as _)
         };
         self.faults.call("source", "capture", "", capture).await
     }
@@ -183,6 +185,8 @@ struct MemoryCapture {
     source: MemorySource,
     /// The database as the transaction snapshot sees it.
     seen: Database,
+    /// What it lists of Storage.
+    objects: Vec<StoredObject>,
     description: Description,
 }
 
@@ -217,6 +221,11 @@ fn hashed(value: impl Hash) -> i64 {
 impl Capture for MemoryCapture {
     fn description(&self) -> &Description {
         &self.description
+    }
+
+    async fn stored_objects(&self) -> Result<Vec<StoredObject>> {
+        let objects = || Ok(self.objects.clone());
+        self.source.faults.call("source", "stored_objects", "", objects).await
     }
 
     fn schema(&self) -> Bytes {

@@ -23,6 +23,7 @@ use crate::object::ObjectRef;
 use crate::reuse::Reusable;
 use crate::source::{Capture, Coverage, Lineage};
 use crate::stage::Storable;
+use crate::storage::StoredObject;
 use crate::vault::put_once;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -76,7 +77,11 @@ impl Backup {
         let capture: Arc<dyn Capture> = self.source.capture().await.context("begin to read the source")?.into();
         let description = capture.description();
         let origin = Origin::new(attempt.id, self.clock.now(), &description.server);
-        attempt.counters.begin_copying(description, self.storage.is_some());
+        let objects = match (&self.storage, description.stored_objects) {
+            (Some(_), Some(_)) => Some(capture.stored_objects().await?),
+            _ => None,
+        };
+        attempt.counters.begin_copying(description, objects.as_deref().unwrap_or_default());
 
         let mut warnings = earlier.warnings;
         let not_before = self
@@ -104,12 +109,14 @@ impl Backup {
             checkpoints: 0,
             warnings,
             coverage: Vec::new(),
+            objects,
             blobs_follow: false,
             full_reason,
         };
-        let treatments = self.treatments(attempt.record.part.as_deref(), description, &reusable, origin.taken_at)?;
+        let part = attempt.record.part.as_deref();
+        let treatments = self.treatments(part, description, making.objects.as_deref(), &reusable, origin.taken_at)?;
         let known = earlier.blobs;
-        making.blobs_follow = self.has_blobs_to_copy(description, &known);
+        making.blobs_follow = making.objects.iter().flatten().any(|object| known.find(object).is_none());
         let read = self.read(attempt, &mut making, reusable, treatments).await;
         let schema = capture.schema();
         let closed = capture.close().await;
@@ -350,6 +357,8 @@ pub(super) struct Making {
     pub(super) warnings: Vec<Warning>,
     /// Of what no database session reads.
     pub(super) coverage: Vec<Coverage>,
+    /// What the database lists of a Storage that is backed up.
+    pub(super) objects: Option<Vec<StoredObject>>,
     /// Whether there is more to copy when the rows are.
     blobs_follow: bool,
     full_reason: Option<String>,

@@ -15,7 +15,7 @@ use crate::extent::ExtentWriter;
 use crate::keyring::Keyring;
 use crate::limits::CHECKPOINT_S;
 use crate::object::ObjectRef;
-use crate::source::{Coverage, CoverageState, Description};
+use crate::source::{Coverage, CoverageState};
 use crate::stage::Sha256Meter;
 use crate::storage::{Storage, StoredObject};
 use futures::StreamExt;
@@ -37,12 +37,6 @@ pub(super) struct Blobs {
 }
 
 impl Backup {
-    /// Whether anything is not stored yet.
-    pub(super) fn has_blobs_to_copy(&self, description: &Description, known: &KnownBlobs) -> bool {
-        let mut objects = description.stored_objects.iter().flatten();
-        self.storage.is_some() && objects.any(|object| known.find(object).is_none())
-    }
-
     /// Copies what is not stored yet. `None` when the time is up; what is stored is listed in a checkpoint then.
     pub(super) async fn blobs(
         &self,
@@ -51,15 +45,14 @@ impl Backup {
         known: &KnownBlobs,
     ) -> Result<Option<Blobs>> {
         let mut blobs = Blobs::default();
-        let Some(objects) = making.capture.description().stored_objects.clone() else { return Ok(Some(blobs)) };
-        let Some(storage) = &self.storage else {
-            making.coverage.push(not_configured(&objects));
-            if !objects.is_empty() {
+        let Some(listed) = making.capture.description().stored_objects else { return Ok(Some(blobs)) };
+        let (Some(storage), Some(objects)) = (&self.storage, making.objects.take()) else {
+            making.coverage.push(not_configured(listed));
+            if listed > 0 {
                 making.warnings.push(Warning {
                     code: "storage_not_configured".to_owned(),
                     message: format!(
-                        "{} objects of Storage are listed in the database and not backed up: set BACKUP_STORAGE_SECRET_ARN",
-                        objects.len()
+                        "{listed} objects of Storage are listed in the database and not backed up: set BACKUP_STORAGE_SECRET_ARN"
                     ),
                 });
             }
@@ -230,8 +223,8 @@ impl Blobs {
     }
 }
 
-fn not_configured(objects: &[StoredObject]) -> Coverage {
-    let (state, detail) = match objects.len() {
+fn not_configured(objects: u64) -> Coverage {
+    let (state, detail) = match objects {
         0 => (CoverageState::NotApplicable, "there are none".to_owned()),
         n => (
             CoverageState::NotConfigured,

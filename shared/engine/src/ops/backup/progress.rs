@@ -61,10 +61,9 @@ pub(super) fn blob_weight(object: &StoredObject) -> u64 {
 }
 
 impl Counters {
-    pub(super) fn begin_copying(&self, description: &Description, with_blobs: bool) {
+    pub(super) fn begin_copying(&self, description: &Description, objects: &[StoredObject]) {
         self.tables_total.store(description.tables.len() as u64, Relaxed);
-        let objects = description.stored_objects.iter().flatten().filter(|_| with_blobs).map(blob_weight);
-        let disk_bytes = description.tables.iter().map(weight).chain(objects).sum();
+        let disk_bytes = description.tables.iter().map(weight).chain(objects.iter().map(blob_weight)).sum();
         self.disk_bytes_total.store(disk_bytes, Relaxed);
         self.enter(Phase::Copying);
     }

@@ -10,6 +10,7 @@ use crate::reuse::{Kept, Reusable};
 use crate::scope::RelationName;
 use crate::segment::Segment;
 use crate::source::{Coverage, CoverageState, Description, Table};
+use crate::storage::StoredObject;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -59,13 +60,14 @@ impl Backup {
         &self,
         part: Option<&str>,
         description: &Description,
+        objects: Option<&[StoredObject]>,
         reusable: &Reusable,
         now: Timestamp,
     ) -> Result<Vec<Treatment>> {
         let policies = &self.settings.policies;
         let part = match part {
             Some(name) if name == self.settings.source => Some(Part::Everything),
-            Some(name) => Some(Part::parse(name, policies, description)?),
+            Some(name) => Some(Part::parse(name, policies, &description.tables, objects)?),
             None => None,
         };
         let treatment = |table: &Table| {
@@ -105,15 +107,20 @@ pub(super) fn bucket_of(part: &str) -> Option<&str> {
 }
 
 impl Part {
-    fn parse(name: &str, policies: &Policies, description: &Description) -> Result<Self> {
-        let tables = &description.tables;
+    /// Without a Storage that is set up, no part is a bucket.
+    fn parse(name: &str, policies: &Policies, tables: &[Table], objects: Option<&[StoredObject]>) -> Result<Self> {
         if WHOLE.contains(&name) {
             return Ok(Self::Everything);
         }
-        if let Some(bucket) = bucket_of(name)
-            && description.stored_objects.iter().flatten().any(|object| object.bucket == bucket)
-        {
-            return Ok(Self::Bucket);
+        if let Some(bucket) = bucket_of(name) {
+            let objects = objects.ok_or_else(|| {
+                Error::invalid(
+                    "the objects of Storage are not backed up, so no bucket is: set BACKUP_STORAGE_SECRET_ARN",
+                )
+            })?;
+            if objects.iter().any(|object| object.bucket == bucket) {
+                return Ok(Self::Bucket);
+            }
         }
         let parts = [
             Some(Self::Class(name.to_owned())),
