@@ -4,6 +4,7 @@ use bytes::Bytes;
 use engine::error::Result;
 use engine::id::AttemptId;
 use engine::source::{Capture, Description, Lineage, RowStream, Run, RunPrint, Source, Table};
+use engine::storage::StoredObject;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -112,6 +113,10 @@ struct DoctoredCapture {
 impl Capture for DoctoredCapture {
     fn description(&self) -> &Description {
         &self.description
+    }
+
+    async fn stored_objects(&self) -> Result<Vec<StoredObject>> {
+        self.inner.stored_objects().await
     }
 
     fn schema(&self) -> Bytes {
