@@ -11,6 +11,7 @@ fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
         "replicate/bootstrap",
         "restore/bootstrap",
         "prune/bootstrap",
+        "verify/bootstrap",
         "pg-client",
     ] {
         let zip = checkout("target/lambda").join(format!("{zip}.zip"));

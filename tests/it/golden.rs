@@ -18,7 +18,7 @@ use testkit::{MemoryStorage, MemoryTarget};
 /// Without and with objects of Storage.
 const FOLDERS: [&str; 2] = ["tests/fixtures/v1/snapshot", "tests/fixtures/v1/snapshot-with-blobs"];
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.expect("an entry").path();
@@ -28,7 +28,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "whoever runs the test says whether it may write")]
-fn may_write() -> bool {
+pub(crate) fn may_write() -> bool {
     std::env::var("BACKUP_WRITE_GOLDENS").is_ok()
 }
 

@@ -26,6 +26,7 @@ mod scope;
 mod policies;
 mod storage;
 mod replace;
+mod verify;
 mod safety;
 mod round_trip;
 mod end_to_end;

@@ -1,7 +1,7 @@
 //! A deployment in memory, its source included, and what must be true of it in the end.
 
 use engine::catalog::{self, SnapshotRecord, Status, Trigger};
-use engine::clock::Clock;
+use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
 use engine::inventory;
 use engine::keyring::Keyring;
@@ -10,6 +10,7 @@ use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::prune::{Prune, PruneRequest, Pruned};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
+use engine::ops::verify::{Level, VerificationRecord, Verify, VerifyReport, VerifyRequest, VerifySettings};
 use engine::queue::BackupOrder;
 use engine::retention::RetentionPolicy;
 use engine::vault::{Vault, list_all};
@@ -114,6 +115,32 @@ impl Scene {
             policy,
         };
         prune.run(PruneRequest { dry_run, deadline: None }).await
+    }
+
+    pub(crate) async fn verify(&self, level: Level) -> Result<VerifyReport> {
+        self.verify_by(level, None).await
+    }
+
+    pub(crate) async fn verify_by(&self, level: Level, deadline: Option<Timestamp>) -> Result<VerifyReport> {
+        let verify = Verify {
+            vaults: self.world.ports(),
+            versions: self.world.versions(),
+            keyrings: [0, 1, 2].map(|region| self.keyring(region)),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock: Arc::clone(&self.world.clock) as _,
+            entropy: Arc::clone(&self.world.entropy) as _,
+            settings: VerifySettings { rotation_days: 30, retention_days: 3 },
+        };
+        verify.run(VerifyRequest { level, deadline }).await
+    }
+
+    /// The runs of `verify`, newest first.
+    pub(crate) async fn verifications(&self) -> Vec<VerificationRecord> {
+        catalog::list(&*self.world.catalog, None, 100).await.expect("lists").records
+    }
+
+    pub(crate) fn role(&self, vault: usize) -> String {
+        self.world.vaults[vault].place().role.to_string()
     }
 
     /// One event for each object of the primary vault. What fails comes again, later, by the reconciler.

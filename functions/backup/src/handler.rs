@@ -1,17 +1,17 @@
 //! Reads the event, runs the operation, answers.
 
 use aws::clients::Clients;
-use aws::machine::{SystemClock, SystemEntropy};
+use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
 use aws_lambda_events::event::sqs::SqsEvent;
 use engine::catalog::{Phase, Status};
-use engine::clock::{Clock, Timestamp};
+use engine::clock::Clock;
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
 use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::queue::BackupOrder;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use pg::{Address, Clients as PgClients, PgSource, SourceSettings};
 use serde::Serialize;
 use serde_json::Value;
@@ -72,7 +72,7 @@ pub(crate) struct Function {
 
 impl Function {
     pub(crate) async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answers> {
-        let deadline = deadline(&event.context, SystemClock.now());
+        let deadline = deadline(event.context.deadline, SystemClock.now());
         let event = Event::parse(event.payload);
         match event.inspect_err(|e| tracing::error!(kind = %e.kind(), error = %e, "backup failed"))? {
             Event::Order(order) => self.back_up(BackupRequest { order, deadline }).await.map(Answers::One),
@@ -159,13 +159,6 @@ impl Function {
     }
 }
 
-/// When the function will be stopped. A deadline that has passed at the start (a developer's emulator sends one of 1970)
-/// is no deadline.
-fn deadline(context: &Context, now: Timestamp) -> Option<Timestamp> {
-    let deadline = i64::try_from(context.deadline).ok().map(Timestamp::from_millis)?;
-    (deadline > now).then_some(deadline)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,17 +215,5 @@ mod tests {
             let error = parse(event).expect_err("refused").to_string();
             assert!(error.contains(said), "{error}");
         }
-    }
-
-    #[test]
-    fn a_deadline_that_has_passed_at_the_start_is_unknown() {
-        let now = Timestamp::from_millis(1_800_000_000_000);
-        let at = |millis| {
-            let mut context = Context::default();
-            context.deadline = millis;
-            deadline(&context, now)
-        };
-        assert_eq!(at(600_000), None);
-        assert_eq!(at(1_800_000_900_000), Some(Timestamp::from_millis(1_800_000_900_000)));
     }
 }

@@ -1,13 +1,13 @@
 //! Reads the event, runs the operation, answers what was done, or would be.
 
 use aws::clients::Clients;
-use aws::machine::{SystemClock, SystemEntropy};
+use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
 use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
 use engine::ops::prune::{Prune, PruneRecord, PruneRequest, Pruned};
 use engine::retention::Decision;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(crate) struct Function {
 impl Function {
     pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
         let Event { trigger, dry_run } = event.payload;
-        let pruned = self.run(dry_run, deadline(&event.context, SystemClock.now())).await;
+        let pruned = self.run(dry_run, deadline(event.context.deadline, SystemClock.now())).await;
         let pruned = pruned.inspect_err(|e| {
             let cause = std::error::Error::source(e).map(ToString::to_string);
             tracing::error!(kind = %e.kind(), error = %e, cause, "prune failed");
@@ -90,13 +90,6 @@ impl Function {
         };
         prune.run(PruneRequest { dry_run, deadline }).await
     }
-}
-
-/// When the function will be stopped. A deadline that has passed at the start (a developer's emulator sends one of 1970)
-/// is no deadline.
-fn deadline(context: &Context, now: Timestamp) -> Option<Timestamp> {
-    let deadline = i64::try_from(context.deadline).ok().map(Timestamp::from_millis)?;
-    (deadline > now).then_some(deadline)
 }
 
 #[cfg(test)]

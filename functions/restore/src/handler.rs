@@ -1,7 +1,7 @@
 //! Reads the event, runs the operation, answers.
 
 use aws::clients::Clients;
-use aws::machine::{SystemClock, SystemEntropy};
+use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::{Environment, Settings};
 use engine::clock::{Clock, Timestamp};
 use engine::error::{Error, Result};
@@ -9,7 +9,7 @@ use engine::id::SnapshotId;
 use engine::keyring::Keyring;
 use engine::ops::restore::{Orders, Replace, Restore, RestoreRequest, Restored, Selection};
 use engine::scope::Scope;
-use lambda_runtime::{Context, LambdaEvent};
+use lambda_runtime::LambdaEvent;
 use pg::{Address, Clients as PgClients, PgTarget, TargetSettings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub(crate) struct Function {
 impl Function {
     pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
         let begun = SystemClock.now();
-        match self.run(&event.payload, deadline(&event.context, begun)).await {
+        match self.run(&event.payload, deadline(event.context.deadline, begun)).await {
             Ok(restored) => Ok(Answer {
                 backup_id: restored.snapshot,
                 status: "completed",
@@ -114,13 +114,6 @@ impl Function {
         let request = RestoreRequest { scope: event.only.clone(), masked, replace, deadline, ..selection.into() };
         restore.run(request).await
     }
-}
-
-/// When the function will be stopped. A deadline that has passed at the start (a developer's emulator sends one of 1970)
-/// is no deadline.
-fn deadline(context: &Context, now: Timestamp) -> Option<Timestamp> {
-    let deadline = i64::try_from(context.deadline).ok().map(Timestamp::from_millis)?;
-    (deadline > now).then_some(deadline)
 }
 
 fn selection(event: &Event) -> Result<Selection> {

@@ -21,6 +21,13 @@ impl Clock for SystemClock {
     }
 }
 
+/// When the platform will stop this invocation, by what it says in milliseconds since 1970. A deadline that has passed at the start
+/// (a developer's emulator sends one of 1970) is no deadline.
+pub fn deadline(said_ms: u64, now: Timestamp) -> Option<Timestamp> {
+    let deadline = i64::try_from(said_ms).ok().map(Timestamp::from_millis)?;
+    (deadline > now).then_some(deadline)
+}
+
 /// The randomness of this machine, fit for keys.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
@@ -47,5 +54,12 @@ mod tests {
         SystemEntropy.fill(&mut other).expect("fills");
         assert_ne!(one, other);
         assert_ne!(one, [0; 32]);
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_at_the_start_is_unknown() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        assert_eq!(deadline(600_000, now), None);
+        assert_eq!(deadline(1_800_000_900_000, now), Some(Timestamp::from_millis(1_800_000_900_000)));
     }
 }

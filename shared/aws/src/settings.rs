@@ -62,6 +62,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// `BACKUP_KEEP_…`: what is kept beyond that.
     pub keep: Keep,
+    /// `BACKUP_VERIFY_DAYS`: days in which everything is read back once.
+    pub verify_days: u32,
     /// `BACKUP_SESSIONS`: sessions that copy at the same time.
     pub sessions: usize,
     /// `BACKUP_COMPRESSION_LEVEL`: the zstd level.
@@ -119,6 +121,7 @@ impl Settings {
             schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", schedule::check),
             retention_days: r.either(policy, "BACKUP_RETENTION_DAYS", "35", |v| rules::number(v, 1..=36_500)),
             keep: groups::keep(&mut r),
+            verify_days: r.or("BACKUP_VERIFY_DAYS", "30", 30, |v| rules::number(v, 1..=366)),
             sessions: r.or("BACKUP_SESSIONS", "2", 2, |v| rules::number(v, limits::SESSIONS)),
             compression_level: r
                 .or("BACKUP_COMPRESSION_LEVEL", "1", 1, |v| rules::number(v, limits::COMPRESSION_LEVELS)),

@@ -5,14 +5,17 @@
 //! fencing epoch never wins over a higher one.
 
 mod document;
+mod finding;
 mod record;
 
 pub use document::{
-    Collection, Document, DocumentPage, Page, Record, RecordId, Versioned, amend, get, insert, list, remove, replace,
+    Collection, Document, DocumentPage, Page, Record, RecordId, Versioned, amend, forget, get, insert, list, remove,
+    replace,
 };
+pub use finding::{Finding, FindingCode};
 pub use record::{
     AttemptRecord, BlobCounts, HandOvers, Phase, Pin, Progress, Replica, ReplicaState, SegmentCounts, SnapshotRecord,
-    SnapshotSummary, Status, Trigger, Warning,
+    SnapshotSummary, Status, Trigger, Verified, Warning,
 };
 
 use crate::clock::Timestamp;

@@ -70,4 +70,6 @@ ids! {
     AttemptId, "attempt id";
     /// One run of `prune`.
     PruneId, "prune run id";
+    /// One run of `verify`.
+    VerificationId, "verification id";
 }

@@ -88,6 +88,14 @@ pub const MARKS_MAX: usize = 2_000;
 pub const DELETES_IN_FLIGHT: usize = 8;
 /// Records of backups that are gone, and of what was done, are kept this long.
 pub const RECORDS_KEPT_S: i64 = 400 * DAY_S;
+/// What is wrong with a snapshot in one vault, that its record keeps.
+pub const FINDINGS_KEPT: usize = 20;
+/// Reports of snapshots with findings that the record of a verification keeps.
+pub const REPORTS_KEPT: usize = 100;
+/// Segments and objects of Storage that `verify` reads at once.
+pub const READS_IN_FLIGHT: usize = 2;
+/// A verification without a deadline may take this long.
+pub const VERIFY_LEASE_S: i64 = 15 * 60;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

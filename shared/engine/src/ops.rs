@@ -5,3 +5,4 @@ pub mod rebuild;
 pub mod replicate;
 pub mod restore;
 pub mod prune;
+pub mod verify;

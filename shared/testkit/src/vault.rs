@@ -146,6 +146,13 @@ impl MemoryVault {
         lock(&self.state).current_mut(key).map(|o| o.sha256 = None).is_some()
     }
 
+    /// Sets the lock of an object, also to an earlier end: as someone with the right to bypass it could. False when there is none.
+    pub fn set_lock(&self, key: &str, until: Timestamp) -> bool {
+        let mut state = lock(&self.state);
+        let version = state.objects.get_mut(key).and_then(|versions| versions.first_mut());
+        version.map(|v| v.lock = Some(ObjectLock { compliance: false, until })).is_some()
+    }
+
     /// Removes an object with all its versions, and gives its bytes.
     pub fn remove(&self, key: &str) -> Option<Bytes> {
         let mut state = lock(&self.state);

@@ -2,7 +2,7 @@
 
 use super::Catalog;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::limits::AMEND_TRIES;
+use crate::limits::{AMEND_TRIES, PAGE_MAX};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -18,11 +18,13 @@ pub enum Collection {
     Marks,
     /// The snapshots that restores read.
     Holds,
+    /// What each run of `verify` looked at and found.
+    Verifications,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Backups, Self::Prunes, Self::Marks, Self::Holds];
+    pub const ALL: [Self; 5] = [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Collection {
             Self::Prunes => "prunes",
             Self::Marks => "marks",
             Self::Holds => "holds",
+            Self::Verifications => "verifications",
         }
     }
 
@@ -41,6 +44,7 @@ impl Collection {
             Self::Prunes => "prune run",
             Self::Marks => "list of marks",
             Self::Holds => "hold of backup",
+            Self::Verifications => "verification",
         }
     }
 }
@@ -173,6 +177,29 @@ pub async fn list<R: Record>(catalog: &dyn Catalog, before: Option<R::Id>, limit
     let records = page.documents.iter().map(Document::read).collect::<Result<Vec<R>>>()?;
     let next = records.last().filter(|_| page.next.is_some()).map(Record::id);
     Ok(Page { records, next })
+}
+
+/// Removes the records that are over. One that was written again meanwhile stays until the next time.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn forget<R: Record>(catalog: &dyn Catalog, is_over: impl Fn(&R) -> bool + Send + Sync) -> Result<()> {
+    let noun = R::COLLECTION.noun();
+    let mut before = None;
+    loop {
+        let page = list::<R>(catalog, before, PAGE_MAX).await.context(format!("list each {noun}"))?;
+        for id in page.records.iter().filter(|r| is_over(r)).map(Record::id) {
+            let Some(found) = get(catalog, id).await?.filter(|found| is_over(&found.value)) else { continue };
+            match remove(catalog, id, found.revision).await {
+                Err(e) if e.kind() == ErrorKind::Conflict => {}
+                removed => removed.context(format!("forget the {noun} {id}"))?,
+            }
+        }
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Reads a record, changes it, and writes it back; again if somebody else wrote in between. `change` answers whether

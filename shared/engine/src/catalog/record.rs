@@ -1,10 +1,11 @@
 //! One backup's record, and the rules by which it may change. Pure.
 
 use super::document::{Collection, Record, RecordId};
+use super::finding::Finding;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AttemptId, SnapshotId};
-use crate::limits::HAND_OVERS_IDLE_MAX;
+use crate::limits::{FINDINGS_KEPT, HAND_OVERS_IDLE_MAX};
 use crate::stage::Sha256;
 use crate::vault::{VaultPlace, VaultRole};
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,15 @@ pub enum ReplicaState {
     Pending,
     /// Inventory, manifest, schema and every pack are there, by checksum.
     Complete,
+    /// It was whole, and `verify` found that a restore from there would fail.
+    Damaged,
+}
+
+impl ReplicaState {
+    /// Whether the vault holds the snapshot, or should.
+    pub fn is_promised(self) -> bool {
+        self != Self::Pending
+    }
 }
 
 /// The state of one region.
@@ -150,6 +160,23 @@ pub struct Replica {
     /// Since when it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub completed_at: Option<Timestamp>,
+    /// When `verify` last looked at every object of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified_at: Option<Timestamp>,
+    /// What it found, the first of it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub findings: Vec<Finding>,
+}
+
+/// How far a snapshot was read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// The hour of the rotation at which it was first looked at: one round later, all of it was read.
+    pub from_hour: i64,
+    /// Since when all of it was read at least once, and is what was backed up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_at: Option<Timestamp>,
 }
 
 /// The attempt that makes the snapshot.
@@ -244,6 +271,9 @@ pub struct SnapshotRecord {
     /// Whether a person wants it kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pin: Option<Pin>,
+    /// How far it was read back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified: Option<Verified>,
     /// Since when it can no longer be restored, because the policy let it go.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expired_at: Option<Timestamp>,
@@ -265,8 +295,13 @@ impl RecordId for SnapshotId {
 impl SnapshotRecord {
     /// A backup that was asked for.
     pub fn pending(id: SnapshotId, source: String, trigger: Trigger, now: Timestamp, places: &[VaultPlace]) -> Self {
-        let replica =
-            |place: &VaultPlace| Replica { place: place.clone(), state: ReplicaState::Pending, completed_at: None };
+        let replica = |place: &VaultPlace| Replica {
+            place: place.clone(),
+            state: ReplicaState::Pending,
+            completed_at: None,
+            verified_at: None,
+            findings: Vec::new(),
+        };
         Self {
             id,
             source,
@@ -286,6 +321,7 @@ impl SnapshotRecord {
             replicas: places.iter().map(replica).collect(),
             warnings: Vec::new(),
             pin: None,
+            verified: None,
             expired_at: None,
         }
     }
@@ -384,15 +420,44 @@ impl SnapshotRecord {
         Ok(())
     }
 
-    /// A region holds the whole snapshot. Answers whether that was news.
+    /// A region holds the whole snapshot: every object that was not there was put. Answers whether that was news.
     pub fn mark_complete(&mut self, role: VaultRole, now: Timestamp) -> bool {
         let mut news = false;
         for replica in self.replicas.iter_mut().filter(|r| r.place.role == role && r.state != ReplicaState::Complete) {
+            replica.findings.retain(|f| !f.code.is_repaired_by_putting());
+            if replica.findings.iter().any(|f| f.code.is_damage()) {
+                continue;
+            }
             replica.state = ReplicaState::Complete;
             replica.completed_at = Some(now);
             news = true;
         }
         self.settle(now);
+        news
+    }
+
+    /// What `verify` found in a region. Where reading tells, what was found before stays unless it was `read` again. Answers
+    /// whether the region became damaged, or is no longer.
+    pub fn mark_verified(
+        &mut self,
+        role: VaultRole,
+        found: Vec<Finding>,
+        read: impl Fn(&Finding) -> bool,
+        now: Timestamp,
+    ) -> bool {
+        let mut news = false;
+        for replica in self.replicas.iter_mut().filter(|r| r.place.role == role && r.state.is_promised()) {
+            let stays = |f: &Finding| f.code.takes_reading() && !read(f) && !found.contains(f);
+            let mut findings: Vec<Finding> = replica.findings.drain(..).filter(stays).collect();
+            findings.extend(found.iter().cloned());
+            findings.sort();
+            findings.truncate(FINDINGS_KEPT);
+            let damaged = findings.iter().any(|f| f.code.is_damage());
+            news |= damaged != (replica.state == ReplicaState::Damaged);
+            replica.state = if damaged { ReplicaState::Damaged } else { ReplicaState::Complete };
+            replica.findings = findings;
+            replica.verified_at = Some(now);
+        }
         news
     }
 

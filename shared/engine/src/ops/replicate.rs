@@ -1,8 +1,11 @@
-//! Copies what lies in the primary vault into the others: on an event, and again without one.
+//! Copies what lies in the primary vault into the others: on an event, and again without one. What `verify` found missing in any
+//! vault is put back.
 //!
 //! Always holds: bytes are checked against their SHA-256 before they are put, objects are put only if absent, and the
 //! inventory comes last in each vault. Events are hints: which object they name, how often, and in which order does not
 //! matter. It has no keys and deletes nothing.
+
+mod repair;
 
 use crate::catalog::{self, Catalog, ReplicaState, SnapshotRecord, Status};
 use crate::clock::Clock;
@@ -182,16 +185,12 @@ impl Replicate {
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let settled = backup::settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, None).await?;
         let mut report = Reconciled { settled, ..Reconciled::default() };
+        for record in self.damaged().await? {
+            report.note(record.id, self.repair(&record).await.map(Some));
+        }
         for id in inventory::list(&**self.vaults.primary()).await? {
             report.snapshots += 1;
-            match self.reconcile_snapshot(id).await {
-                Ok(None) => {}
-                Ok(Some(copied)) => {
-                    report.copied = report.copied.plus(copied);
-                    report.repaired.push(id);
-                }
-                Err(e) => report.failed.push(format!("{id}: {e}")),
-            }
+            report.note(id, self.reconcile_snapshot(id).await);
         }
         Ok(report)
     }
@@ -202,15 +201,28 @@ impl Replicate {
             None => rebuild::put_back(&*self.catalog, &self.vaults, self.vaults.primary(), id, &*self.clock).await?,
         };
         // A backup that was given up stays given up, even where a late write of its attempt committed it after all.
-        if is_complete(&record) || record.status == Status::Failed {
+        if !is_pending(&record) || record.status == Status::Failed {
             return Ok(None);
         }
         self.snapshot(id).await.map(Some)
     }
 }
 
-fn is_complete(record: &SnapshotRecord) -> bool {
-    record.status == Status::Completed && record.replicas.iter().all(|r| r.state == ReplicaState::Complete)
+fn is_pending(record: &SnapshotRecord) -> bool {
+    record.status != Status::Completed || record.replicas.iter().any(|r| r.state == ReplicaState::Pending)
+}
+
+impl Reconciled {
+    fn note(&mut self, id: SnapshotId, done: Result<Option<Replicated>>) {
+        match done {
+            Ok(None) => {}
+            Ok(Some(copied)) => {
+                self.copied = self.copied.plus(copied);
+                self.repaired.push(id);
+            }
+            Err(e) => self.failed.push(format!("{id}: {e}")),
+        }
+    }
 }
 
 impl Replicated {

@@ -4,7 +4,7 @@ use super::marks::Marks;
 use super::survey::Objects;
 use crate::catalog::{self, Catalog, Collection, Record, RecordId};
 use crate::clock::Timestamp;
-use crate::error::{ErrorKind, Result, ResultExt};
+use crate::error::{Result, ResultExt};
 use crate::id::{PruneId, SnapshotId};
 use crate::limits::{PAGE_MAX, RECORDS_KEPT_S};
 use crate::ops::restore::Hold;
@@ -174,40 +174,12 @@ impl PruneRecord {
 
 /// Forgets runs that are long over.
 pub(super) async fn forget_old(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
-    let mut before = None;
-    loop {
-        let page = catalog::list::<PruneRecord>(catalog, before, PAGE_MAX).await.context("list the runs of prune")?;
-        for run in page.records.iter().filter(|r| r.started_at.plus_s(RECORDS_KEPT_S) <= now) {
-            if let Some(found) = catalog::get(catalog, run.id).await? {
-                catalog::remove(catalog, run.id, found.revision).await.context("forget an old run of prune")?;
-            }
-        }
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(()),
-        }
-    }
+    catalog::forget(catalog, |run: &PruneRecord| run.started_at.plus_s(RECORDS_KEPT_S) <= now).await
 }
 
 /// Forgets holds that are over.
 pub(super) async fn forget_holds(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
-    let mut before = None;
-    loop {
-        let page = catalog::list::<Hold>(catalog, before, PAGE_MAX).await.context("list what is being restored")?;
-        for hold in page.records.iter().filter(|h| h.until <= now) {
-            // One that was extended since is at another revision, and stays.
-            if let Some(found) = catalog::get(catalog, hold.id()).await?.filter(|found| found.value.until <= now) {
-                match catalog::remove(catalog, hold.id(), found.revision).await {
-                    Err(e) if e.kind() == ErrorKind::Conflict => {}
-                    result => result.context("forget a hold that is over")?,
-                }
-            }
-        }
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(()),
-        }
-    }
+    catalog::forget(catalog, |hold: &Hold| hold.until <= now).await
 }
 
 /// The snapshots that restores read at the moment.

@@ -1,7 +1,7 @@
 //! What there is: all objects of all vaults, all inventories, all records. Read only.
 
 use super::{Prune, disagreement};
-use crate::catalog::{self, ReplicaState, SnapshotRecord, Status};
+use crate::catalog::{self, SnapshotRecord, Status};
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
@@ -89,8 +89,7 @@ impl Survey {
         for (objects, vault) in self.vaults.iter().zip(prune.vaults.all()) {
             let place = vault.place();
             for record in self.records.values().filter(|r| r.expired_at.is_none() && r.status == Status::Completed) {
-                let complete =
-                    record.replicas.iter().any(|r| r.place.role == place.role && r.state == ReplicaState::Complete);
+                let complete = record.replicas.iter().any(|r| r.place.role == place.role && r.state.is_promised());
                 let there =
                     objects.get(&ObjectKey::Inventory(record.id)).is_some_and(|v| v.iter().any(|v| !v.delete_marker));
                 if complete && !there {

@@ -1,0 +1,90 @@
+//! Puts back, in any vault, what `verify` found missing there, from any vault that has it. What is there is never written over:
+//! an object that is not what was stored stays for a person to look at, and is reported until it is gone.
+
+use super::{Replicate, Replicated};
+use crate::catalog::{self, FindingCode, ReplicaState, SnapshotRecord};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::inventory::Inventory;
+use crate::layout::ObjectKey;
+use crate::limits::PAGE_MAX;
+use crate::object::ObjectRef;
+use crate::stage::Storable;
+use crate::vault::{PutOutcome, Vault, put_once};
+use std::sync::Arc;
+
+impl Replicate {
+    /// The records of snapshots that miss something in some vault.
+    pub(super) async fn damaged(&self) -> Result<Vec<SnapshotRecord>> {
+        let (mut damaged, mut before) = (Vec::new(), None);
+        loop {
+            let page = catalog::list::<SnapshotRecord>(&*self.catalog, before, PAGE_MAX).await;
+            let page = page.context("list the backups' records")?;
+            damaged.extend(page.records.into_iter().filter(|r| r.expired_at.is_none() && lacks_something(r)));
+            match page.next {
+                Some(next) => before = Some(next),
+                None => return Ok(damaged),
+            }
+        }
+    }
+
+    /// Puts back what a snapshot lacks in the vaults in which `verify` found something missing, inventories last.
+    pub(super) async fn repair(&self, record: &SnapshotRecord) -> Result<Replicated> {
+        let (inventory, stored) = self.inventory_of(record).await?;
+        let mut repaired = Replicated::default();
+        for replica in record.replicas.iter().filter(|r| r.findings.iter().any(|f| f.code.is_repaired_by_putting())) {
+            let of_role = self.vaults.all().iter().find(|v| v.place().role == replica.place.role);
+            let vault = of_role.ok_or_else(|| Error::internal("a replica without a vault"))?;
+            for object in inventory.objects() {
+                repaired = repaired.plus(self.put_back(vault, object).await?);
+            }
+            if put_once(&**vault, &inventory.key(), &stored).await? == PutOutcome::Written {
+                repaired = repaired.plus(Replicated { objects: 1, bytes: stored.len() as u64 });
+            }
+            self.record(record.id, replica.place.role).await?;
+        }
+        Ok(repaired)
+    }
+
+    async fn put_back(&self, vault: &Arc<dyn Vault>, object: &ObjectRef) -> Result<Replicated> {
+        let what = || format!("look at {} in the {}", object.key, vault.place());
+        if vault.head(&object.key).await.context(what())?.is_some() {
+            return Ok(Replicated::default());
+        }
+        for other in self.vaults.all().iter().filter(|v| v.place().role != vault.place().role) {
+            match other.get(&object.key).await.and_then(|bytes| Storable::fetched(bytes, object.sha256)) {
+                Ok(body) => {
+                    put_once(&**vault, &object.key, &body).await?;
+                    return Ok(Replicated { objects: 1, bytes: object.length });
+                }
+                Err(e) => {
+                    tracing::info!(object = %object.key, vault = %other.place(), error = %e, "not to be had there")
+                }
+            }
+        }
+        Err(Error::corrupt(format!(
+            "{} is missing in the {}, and no other vault has it whole",
+            object.key,
+            vault.place()
+        )))
+    }
+
+    /// The inventory that the catalog knows, from any vault that has it.
+    async fn inventory_of(&self, record: &SnapshotRecord) -> Result<(Inventory, Storable)> {
+        let known = record.summary.as_ref().map(|s| s.checksum);
+        let known = known.ok_or_else(|| Error::not_found("the catalog does not know what the snapshot consists of"))?;
+        for vault in self.vaults.all() {
+            let bytes = vault.get(&ObjectKey::Inventory(record.id)).await;
+            match bytes.and_then(|bytes| Storable::fetched(bytes, known)) {
+                Ok(stored) => return Ok((Inventory::decode(stored.bytes(), record.id)?, stored)),
+                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
+                Err(_) => {}
+            }
+        }
+        Err(Error::corrupt(format!("no vault holds the inventory of {} that the catalog knows", record.id)))
+    }
+}
+
+fn lacks_something(record: &SnapshotRecord) -> bool {
+    let damaged = record.replicas.iter().filter(|r| r.state == ReplicaState::Damaged);
+    damaged.flat_map(|r| &r.findings).map(|f| f.code).any(FindingCode::is_repaired_by_putting)
+}
