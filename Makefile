@@ -41,11 +41,13 @@ tools: ## install the pinned tools into .tools/
 	@infra/tools/install
 
 .PHONY: build
-build: tools ## build the functions' zips and the layer into target/lambda/
+build: tools ## build the functions' zips and the layers into target/lambda/
 	@echo 'build: the functions, as zips'
 	@cargo-lambda lambda build --release --workspace --locked --compiler cargo --disable-optimizations --output-format zip
 	@echo 'build: the layer with pg_dump'
 	@infra/layer/build $(foreach major,15 17 18,--from $(major)=$(TOOLS)/clients/$(major)) --out target/lambda/pg-client.zip
+	@echo 'build: the layer with a PostgreSQL server, for drills'
+	@infra/layer/build --server $(TOOLS)/postgres/18 --out target/lambda/pg-server.zip --folder target/lambda/pg-server
 
 .PHONY: test
 test: tools build ## all tests, with their own set-up

@@ -34,6 +34,7 @@ PG_BIN = TOOLS / "postgres" / "18" / "bin"
 PROJECT = "gasrapido"
 REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
 POLICIES = ROOT / "infra" / "local" / "sample" / "policies.json"
+CHECKS = ROOT / "infra" / "local" / "sample" / "checks.json"
 # The databases: what is backed up, what production is restored into, and what developers get.
 SOURCE, TARGET, DEVELOPMENT = "gasrapido", "restored", "development"
 
@@ -244,7 +245,7 @@ class Stack:
     def deploy_command(self, **parameters):
         """infra/deploy as anybody calls it; what is left out keeps its value."""
         command = [TOOLS / "bin" / "python", ROOT / "infra" / "deploy", "--project", PROJECT, "--regions", ",".join(REGIONS),
-                   "--outputs", OUTPUTS, "--policies", POLICIES]
+                   "--outputs", OUTPUTS, "--policies", POLICIES, "--checks", CHECKS]
         for name, value in parameters.items():
             command += ["--parameter", f"{name}={value}"]
         return [str(part) for part in command]
@@ -257,6 +258,7 @@ class Stack:
             "TargetProductionStorageUrl": self.storage, "PoliciesPath": str(POLICIES),
             "Schedule": schedule, "ScheduleState": schedule_state, "ApiAuthorization": "NONE",
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
+            "PgServer": str(ZIPS / "pg-server" / "pgsql"), "ChecksPath": str(CHECKS),
         }
 
     def write_functions_environment(self):

@@ -12,7 +12,9 @@ fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
         "restore/bootstrap",
         "prune/bootstrap",
         "verify/bootstrap",
+        "drill/bootstrap",
         "pg-client",
+        "pg-server",
     ] {
         let zip = checkout("target/lambda").join(format!("{zip}.zip"));
         assert!(zip.exists(), "{} is missing; run `make build`", zip.display());

@@ -27,6 +27,7 @@ mod policies;
 mod storage;
 mod replace;
 mod verify;
+mod drill;
 mod safety;
 mod round_trip;
 mod end_to_end;

@@ -1,10 +1,12 @@
 //! What the API says: the specification's `BackupStatus` and `BackupMetadata`, and optional fields of ours beside them.
 
 use engine::catalog::{
-    BlobCounts, Phase, Progress, Replica, SegmentCounts, SnapshotRecord, SnapshotSummary, Status, Trigger, Warning,
+    BlobCounts, Drilled, Phase, Progress, Replica, SegmentCounts, SnapshotRecord, SnapshotSummary, Status, Trigger,
+    Verified, Warning,
 };
 use engine::clock::Timestamp;
-use engine::id::SnapshotId;
+use engine::id::{DrillId, SnapshotId};
+use engine::ops::drill::{DrillRecord, Streak};
 use engine::stage::Sha256;
 use engine::vault::VaultRole;
 use serde::Serialize;
@@ -51,7 +53,29 @@ pub(crate) struct BackupStatus {
     /// How often it was handed over to another invocation.
     hand_overs: u32,
     replicas: Vec<Replica>,
+    /// How far it was read back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
+    /// What came of the last drill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drilled: Option<Drilled>,
+    /// Since when it can no longer be restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired_at: Option<Timestamp>,
     warnings: Vec<Warning>,
+}
+
+/// A page of drills, newest first.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DrillPage {
+    pub(crate) drills: Vec<DrillRecord>,
+    /// What the last ones show together; on the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) streak: Option<Streak>,
+    /// Give this as `before` to get the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<DrillId>,
 }
 
 /// The specification's `BackupMetadata`.
@@ -109,6 +133,9 @@ impl From<SnapshotRecord> for BackupStatus {
             full_reason: record.full_reason,
             hand_overs: record.hand_overs.count,
             replicas: record.replicas,
+            verified: record.verified,
+            drilled: record.drilled,
+            expired_at: record.expired_at,
             warnings: record.warnings,
         }
     }

@@ -1,6 +1,6 @@
 //! Reads the request, asks the catalog, answers. Errors are `application/problem+json` (RFC 9457).
 
-use crate::answer::{BackupPage, BackupStatus};
+use crate::answer::{BackupPage, BackupStatus, DrillPage};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -9,11 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use engine::catalog::{self, Catalog, SnapshotRecord};
 use engine::error::{Error, ErrorKind};
-use engine::id::SnapshotId;
+use engine::id::{DrillId, SnapshotId};
 use engine::limits::PAGE_MAX;
 use engine::ops::backup;
+use engine::ops::drill::{DrillRecord, Streak};
 use serde::Deserialize;
 use serde_json::json;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Backups a page, unless the request says otherwise.
@@ -28,6 +30,7 @@ pub(crate) fn router(catalog: Arc<dyn Catalog>) -> Router {
         .route("/v1/health", get(health))
         .route("/v1/backups", get(list))
         .route("/v1/backups/{id}", get(one))
+        .route("/v1/drills", get(drills))
         .fallback(|| async { Problem(Error::not_found("there is nothing at this path")) })
         .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read") })
         .with_state(catalog)
@@ -46,14 +49,21 @@ struct Paging {
     before: Option<String>,
 }
 
-async fn list(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejection>) -> Result<Response, Problem> {
-    let Query(paging) =
-        paging.map_err(|e| Error::invalid(format!("{}; there are `limit` and `before`", e.body_text())))?;
-    let limit = paging.limit.unwrap_or(PAGE);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Error::invalid(format!("`limit` must be 1 to {PAGE_MAX}")).into());
+impl Paging {
+    /// Which page is asked for: what it begins before, and how much it holds.
+    fn of<I: FromStr<Err = Error>>(paging: Result<Query<Self>, QueryRejection>) -> Result<(Option<I>, usize), Error> {
+        let Query(paging) =
+            paging.map_err(|e| Error::invalid(format!("{}; there are `limit` and `before`", e.body_text())))?;
+        let limit = paging.limit.unwrap_or(PAGE);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(Error::invalid(format!("`limit` must be 1 to {PAGE_MAX}")));
+        }
+        Ok((paging.before.as_deref().map(str::parse).transpose()?, limit))
     }
-    let before = paging.before.as_deref().map(str::parse::<SnapshotId>).transpose()?;
+}
+
+async fn list(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejection>) -> Result<Response, Problem> {
+    let (before, limit) = Paging::of::<SnapshotId>(paging)?;
     let page = catalog::list::<SnapshotRecord>(&*catalog, before, limit).await?;
     let backups = page.records.into_iter().map(BackupStatus::from).collect();
     Ok(axum::Json(BackupPage { backups, next: page.next }).into_response())
@@ -67,6 +77,19 @@ async fn one(State(catalog): Ports, Path(id): Path<String>) -> Result<Response, 
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER_S));
     }
     Ok(response)
+}
+
+async fn drills(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejection>) -> Result<Response, Problem> {
+    let (before, limit) = Paging::of::<DrillId>(paging)?;
+    // The first page says what many of them show together.
+    let is_first = before.is_none();
+    let mut page = catalog::list::<DrillRecord>(&*catalog, before, if is_first { PAGE_MAX } else { limit }).await?;
+    let streak = is_first.then(|| Streak::of(&page.records));
+    if page.records.len() > limit {
+        page.records.truncate(limit);
+        page.next = page.records.last().map(|drill| drill.id);
+    }
+    Ok(axum::Json(DrillPage { drills: page.records, streak, next: page.next }).into_response())
 }
 
 /// An error as an answer.

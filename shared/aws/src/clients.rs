@@ -129,6 +129,17 @@ impl Clients {
         self.resolve(self.settings.target(environment)?).await
     }
 
+    /// The address of the server that was set up for drills, if one was.
+    ///
+    /// # Errors
+    /// As [`Self::source_url`].
+    pub async fn drill_url(&self) -> Result<Option<Secret>> {
+        match &self.settings.drill()?.standing {
+            Some(address) => self.resolve(address).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The objects that are backed up with the database, if that is set up.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use groups::{DatabaseAddress, Environment, Keep, StorageSetting};
+pub use groups::{DatabaseAddress, DrillSettings, Environment, Keep, StorageSetting};
 pub use secret::Secret;
 pub use storage::StorageAddress;
 
@@ -43,6 +43,8 @@ pub enum Need {
     Target,
     /// The schedule and the days of retention.
     Policy,
+    /// How backups are restored to prove that they can be.
+    Drill,
 }
 
 /// The settings of one function.
@@ -87,6 +89,7 @@ pub struct Settings {
     table: Option<String>,
     database: Option<DatabaseAddress>,
     storage: Option<StorageSetting>,
+    drill: Option<DrillSettings>,
     targets: Vec<(Environment, DatabaseAddress)>,
     target_storages: Vec<(Environment, StorageSetting)>,
 }
@@ -139,6 +142,7 @@ impl Settings {
             database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),
             storage: needs.contains(&Need::Source).then(|| groups::storage(&mut r, "BACKUP")).flatten(),
             target_storages: if needs.contains(&Need::Target) { groups::target_storages(&mut r) } else { Vec::new() },
+            drill: needs.contains(&Need::Drill).then(|| groups::drill(&mut r)),
             targets: if needs.contains(&Need::Target) { groups::targets(&mut r) } else { Vec::new() },
         };
         r.finish(settings)
@@ -185,6 +189,14 @@ impl Settings {
     /// `Internal` when the settings were read without [`Need::Source`].
     pub fn database(&self) -> Result<&DatabaseAddress> {
         self.database.as_ref().ok_or_else(|| unneeded("the source"))
+    }
+
+    /// `BACKUP_DRILL_…`: how backups are restored to prove that they can be.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Drill`].
+    pub fn drill(&self) -> Result<&DrillSettings> {
+        self.drill.as_ref().ok_or_else(|| unneeded("the drill"))
     }
 
     /// `BACKUP_STORAGE_…`: the objects that are backed up with the database.

@@ -14,8 +14,8 @@ pub use document::{
 };
 pub use finding::{Finding, FindingCode};
 pub use record::{
-    AttemptRecord, BlobCounts, HandOvers, Phase, Pin, Progress, Replica, ReplicaState, SegmentCounts, SnapshotRecord,
-    SnapshotSummary, Status, Trigger, Verified, Warning,
+    AttemptRecord, BlobCounts, Drilled, HandOvers, Phase, Pin, Progress, Replica, ReplicaState, SegmentCounts,
+    SnapshotRecord, SnapshotSummary, Status, Trigger, Verified, Warning,
 };
 
 use crate::clock::Timestamp;

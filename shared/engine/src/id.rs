@@ -72,4 +72,6 @@ ids! {
     PruneId, "prune run id";
     /// One run of `verify`.
     VerificationId, "verification id";
+    /// One drill.
+    DrillId, "drill id";
 }

@@ -3,7 +3,7 @@
 //! Modules are declared from the ground up, in the order in which data flows through them; a module uses only modules
 //! declared above it. The engine knows no AWS SDK, no Postgres client, no clock and no environment: those come in
 //! through the ports ([`keyring::KeyService`], [`vault::Vault`], [`catalog::Catalog`], [`source::Source`],
-//! [`target::Target`], [`clock::Clock`], [`clock::Entropy`]).
+//! [`target::Target`], [`sandbox::Sandbox`], [`clock::Clock`], [`clock::Entropy`]).
 
 // The ground.
 pub mod error;
@@ -30,6 +30,7 @@ pub mod scope;
 pub mod policy;
 pub mod mask;
 pub mod target;
+pub mod sandbox;
 // What a snapshot is.
 pub mod extent;
 pub mod segment;

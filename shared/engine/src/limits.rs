@@ -96,6 +96,12 @@ pub const REPORTS_KEPT: usize = 100;
 pub const READS_IN_FLIGHT: usize = 2;
 /// A verification without a deadline may take this long.
 pub const VERIFY_LEASE_S: i64 = 15 * 60;
+/// A drill without a deadline may take this long.
+pub const DRILL_LEASE_S: i64 = 15 * 60;
+/// Rows take so many times their bytes once they are restored: the table, its indexes, and the server's log.
+pub const DRILL_GROWTH: u64 = 3;
+/// A check of the owner may take so many seconds.
+pub const CHECK_S: u32 = 60;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

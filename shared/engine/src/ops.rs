@@ -6,3 +6,4 @@ pub mod replicate;
 pub mod restore;
 pub mod prune;
 pub mod verify;
+pub mod drill;

@@ -16,8 +16,10 @@ mod project;
 mod describe;
 mod capture;
 mod load;
+mod sandbox;
 
 pub use address::Address;
 pub use capture::{PgSource, SourceSettings};
 pub use clients::Clients;
 pub use load::{PgTarget, TargetSettings};
+pub use sandbox::{PgSandbox, PgStandingServer, SandboxSettings};

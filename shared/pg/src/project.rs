@@ -32,6 +32,22 @@ pub(crate) const MANAGED: [&str; 24] = [
     "topology",
     "vault",
 ];
+
+/// Roles that a project makes, and that no backup holds (`describe/roles.sql`).
+pub(crate) const OWN_ROLES: [&str; 11] = [
+    "cli_login_postgres",
+    "dashboard_user",
+    "pgbouncer",
+    "supabase_admin",
+    "supabase_auth_admin",
+    "supabase_etl_admin",
+    "supabase_functions_admin",
+    "supabase_read_only_user",
+    "supabase_realtime_admin",
+    "supabase_replication_admin",
+    "supabase_storage_admin",
+];
+
 /// Whether a schema is one that a project makes.
 pub(crate) fn is_managed(schema: &str) -> bool {
     MANAGED.contains(&schema)

@@ -6,6 +6,7 @@
 mod catalog;
 mod keys;
 mod lease;
+mod sandbox;
 mod storage;
 mod vault;
 mod versions;
@@ -13,6 +14,7 @@ mod versions;
 pub use catalog::catalog;
 pub use keys::{Unfaithful, keys};
 pub use lease::leases;
+pub use sandbox::sandbox;
 pub use storage::storage;
 pub use vault::vault;
 pub use versions::versions;

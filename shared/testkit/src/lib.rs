@@ -16,6 +16,7 @@ pub mod queue;
 pub mod storage;
 pub mod source;
 pub mod target;
+pub mod sandbox;
 pub mod world;
 pub mod conformance;
 
@@ -25,6 +26,7 @@ pub use entropy::SeededEntropy;
 pub use faults::{Call, FaultScript, When};
 pub use keys::{KeyState, MemoryKeys};
 pub use queue::MemoryQueue;
+pub use sandbox::MemorySandbox;
 pub use source::MemorySource;
 pub use storage::MemoryStorage;
 pub use target::MemoryTarget;

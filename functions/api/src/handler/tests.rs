@@ -64,6 +64,7 @@ async fn the_samples_of_the_gateway_reach_their_routes() {
     for (name, path) in [
         ("api.get-backup.json", "/v1/backups/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071"),
         ("api.list-backups.json", "/v1/backups"),
+        ("api.list-drills.json", "/v1/drills"),
     ] {
         let text =
             std::fs::read_to_string(format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a sample");
@@ -114,6 +115,36 @@ async fn backups_are_listed_newest_first_by_pages() {
         ask(&catalog, "GET", &format!("/v1/backups?limit=2&before={}", first["next"].as_str().expect("more"))).await;
     assert_eq!(ids(&second), Some(vec![id(1).to_string().into()]));
     assert!(second.get("next").is_none());
+}
+
+#[tokio::test]
+async fn drills_are_listed_with_what_they_show_together() {
+    let (catalog, _) = catalog().await;
+    let (status, _, none) = ask(&catalog, "GET", "/v1/drills").await;
+    assert_eq!((status, none["streak"]["passedInARow"].as_u64()), (200, Some(0)));
+    let drill = |n: u32, outcome: &str| {
+        let id = format!("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f{n:04}");
+        let json = json!({
+            "id": id, "startedAt": "2026-11-22T03:00:00.000Z", "outcome": outcome, "region": "us-east-1", "server": "its own",
+            "extent": "everything", "recoveryMs": 1_500, "tables": 3, "rows": 98, "bytes": 900, "constraints": 7, "checks": [],
+            "warnings": []
+        });
+        serde_json::from_value::<DrillRecord>(json).expect("a drill")
+    };
+    for (n, outcome) in [(1, "failed"), (2, "passed"), (3, "passed"), (4, "broken"), (5, "passed")] {
+        catalog::insert(&*catalog, &drill(n, outcome)).await.expect("inserts");
+    }
+    let (_, _, first) = ask(&catalog, "GET", "/v1/drills?limit=3").await;
+    let outcomes = |page: &Value| -> Vec<String> {
+        let drills = page["drills"].as_array().expect("drills").iter();
+        drills.map(|d| d["outcome"].as_str().expect("an outcome").to_owned()).collect()
+    };
+    assert_eq!(outcomes(&first), ["passed", "broken", "passed"]);
+    assert_eq!(first["streak"], json!({ "passedInARow": 3, "failureRateBelow": 1.0 }));
+    let before = first["next"].as_str().expect("more");
+    let (_, _, second) = ask(&catalog, "GET", &format!("/v1/drills?limit=3&before={before}")).await;
+    assert_eq!(outcomes(&second), ["passed", "failed"]);
+    assert!(second.get("streak").is_none() && second.get("next").is_none());
 }
 
 #[tokio::test]

@@ -6,9 +6,12 @@ use super::secret::Secret;
 use super::storage::{self, StorageAddress};
 use crate::key_arn::{self, KeyArn};
 use engine::error::{Error, Result};
+use engine::ops::drill::{Checks, Choice};
 use engine::vault::{VaultPlace, VaultRole};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-1"];
 const URL_EXAMPLE: &str = "postgresql://backup:password@db.example.org:5432/postgres";
@@ -98,6 +101,44 @@ impl FromStr for Environment {
     fn from_str(text: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|e| e.as_str() == text);
         found.ok_or_else(|| Error::invalid("the target environment must be development, staging or production"))
+    }
+}
+
+/// How backups are restored to prove that they can be.
+#[derive(Clone, Debug)]
+pub struct DrillSettings {
+    /// `BACKUP_DRILL_CHOICE` and `BACKUP_DRILL_WINDOW_DAYS`: which backup.
+    pub choice: Choice,
+    /// `BACKUP_DRILL_CHECKS`: what the owner knows of the data.
+    pub checks: Arc<Checks>,
+    /// `BACKUP_DRILL_URL` or `BACKUP_DRILL_SECRET_ARN`: a server that stands for it, instead of one that the function starts.
+    pub standing: Option<DatabaseAddress>,
+    /// `BACKUP_PG_SERVER`: the folder of the server that it starts.
+    pub server: PathBuf,
+    /// `BACKUP_DRILL_FOLDER`: where that server's files are.
+    pub folder: PathBuf,
+    /// Bytes of a database for which there is room, by `BACKUP_DRILL_MB`.
+    pub room_bytes: u64,
+}
+
+/// Of the temporary storage so much is the server's own: its programs, an empty cluster, and its log.
+const SERVER_MB: u64 = 1_500;
+
+pub(super) fn drill(r: &mut Reader<'_>) -> DrillSettings {
+    let window = r.or("BACKUP_DRILL_WINDOW_DAYS", "30", 30, |v| rules::number(v, 1..=36_500));
+    let choice = r.or("BACKUP_DRILL_CHOICE", "latest", Choice::Latest, |v| match v {
+        "latest" => Ok(Choice::Latest),
+        "random" => Ok(Choice::Random(window)),
+        _ => Err("must be latest or random".to_owned()),
+    });
+    let mb = r.or("BACKUP_DRILL_MB", "10240", 10_240, |v| rules::number(v, 2_048..=10_000_000));
+    DrillSettings {
+        choice,
+        checks: Arc::new(r.or("BACKUP_DRILL_CHECKS", "/opt/etc/checks.json", Checks::default(), rules::checks)),
+        standing: address(r, "BACKUP_DRILL"),
+        server: r.or("BACKUP_PG_SERVER", "/opt/pgsql", PathBuf::from("/opt/pgsql"), rules::absolute_path),
+        folder: r.or("BACKUP_DRILL_FOLDER", "/tmp", PathBuf::from("/tmp"), rules::absolute_path),
+        room_bytes: (mb - SERVER_MB) * 1_000_000,
     }
 }
 

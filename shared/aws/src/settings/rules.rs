@@ -2,6 +2,7 @@
 
 use super::reader::Ruling;
 use crate::key_arn::{is_account, is_region};
+use engine::ops::drill::Checks;
 use engine::policy::Policies;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -33,6 +34,13 @@ pub(super) fn policies(value: &str) -> Ruling<Policies> {
     let text = std::fs::read_to_string(absolute_path(value)?)
         .map_err(|e| format!("must name a file that can be read: {e}"))?;
     Policies::parse(&text).map_err(|e| format!("must name a file of policies: {e}"))
+}
+
+/// The file's content, as [`policies`].
+pub(super) fn checks(value: &str) -> Ruling<Checks> {
+    let text = std::fs::read_to_string(absolute_path(value)?)
+        .map_err(|e| format!("must name a file that can be read: {e}"))?;
+    Checks::parse(&text).map_err(|e| format!("must name a file of checks: {e}"))
 }
 
 pub(super) fn on_or_off(value: &str) -> Ruling<bool> {

@@ -20,11 +20,14 @@ pub enum Collection {
     Holds,
     /// What each run of `verify` looked at and found.
     Verifications,
+    /// What came of each drill.
+    Drills,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications];
+    pub const ALL: [Self; 6] =
+        [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications, Self::Drills];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Collection {
             Self::Marks => "marks",
             Self::Holds => "holds",
             Self::Verifications => "verifications",
+            Self::Drills => "drills",
         }
     }
 
@@ -45,6 +49,7 @@ impl Collection {
             Self::Marks => "list of marks",
             Self::Holds => "hold of backup",
             Self::Verifications => "verification",
+            Self::Drills => "drill",
         }
     }
 }

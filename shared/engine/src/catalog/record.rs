@@ -179,6 +179,27 @@ pub struct Verified {
     pub read_at: Option<Timestamp>,
 }
 
+/// What came of the last drill of a backup that said anything of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drilled {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The region that the backup was read from.
+    pub region: String,
+    /// Whether it was restored, and is what was backed up.
+    pub passed: bool,
+    /// Whether all of its rows were.
+    pub whole: bool,
+    /// Milliseconds that it took to recover.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery_ms: Option<i64>,
+    /// Rows that were restored.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// The attempt that makes the snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -274,6 +295,9 @@ pub struct SnapshotRecord {
     /// How far it was read back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verified: Option<Verified>,
+    /// The last drill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drilled: Option<Drilled>,
     /// Since when it can no longer be restored, because the policy let it go.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expired_at: Option<Timestamp>,
@@ -322,6 +346,7 @@ impl SnapshotRecord {
             warnings: Vec::new(),
             pin: None,
             verified: None,
+            drilled: None,
             expired_at: None,
         }
     }
