@@ -73,9 +73,13 @@ policies: ## check a file of policies and say what each class means; FILE=polici
 	@cargo run --quiet --release --locked --target $(HOST) --package engine --example check_policies -- $(FILE)
 
 HISTORIES ?= 2000
+SCHEDULES ?= 20000
 .PHONY: soak
-soak: tools ## thousands of random histories of a database, each step backed up and restored; HISTORIES=2000
-	@echo 'soak: $(HISTORIES) histories, about 6 s each on 2 cores'
+soak: tools ## thousands of random histories and schedules; HISTORIES=2000 SCHEDULES=20000
+	@echo 'soak: $(SCHEDULES) schedules of everything at once, in memory, about 20 a second'
+	@BACKUP_SCHEDULES=$(SCHEDULES) BACKUP_SCHEDULE_SEED=$${BACKUP_SCHEDULE_SEED:-$$((RANDOM * 100000))} \
+		$(CARGO_TEST) --test it schedules:: -- --nocapture
+	@echo 'soak: $(HISTORIES) histories of a database, each step backed up and restored, about 6 s each on 2 cores'
 	@BACKUP_HISTORIES=$(HISTORIES) BACKUP_HISTORY_SEED=$${BACKUP_HISTORY_SEED:-$$((RANDOM * 100000))} \
 		$(CARGO_TEST) --test it histories:: -- --nocapture
 

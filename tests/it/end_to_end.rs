@@ -13,6 +13,7 @@ fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
         "prune/bootstrap",
         "verify/bootstrap",
         "drill/bootstrap",
+        "watch/bootstrap",
         "pg-client",
         "pg-server",
     ] {

@@ -28,6 +28,8 @@ mod storage;
 mod replace;
 mod verify;
 mod drill;
+mod watch;
+mod schedules;
 mod safety;
 mod round_trip;
 mod end_to_end;

@@ -13,6 +13,7 @@ use engine::id::{DrillId, SnapshotId};
 use engine::limits::PAGE_MAX;
 use engine::ops::backup;
 use engine::ops::drill::{DrillRecord, Streak};
+use engine::ops::watch::UsageRecord;
 use serde::Deserialize;
 use serde_json::json;
 use std::str::FromStr;
@@ -31,6 +32,7 @@ pub(crate) fn router(catalog: Arc<dyn Catalog>) -> Router {
         .route("/v1/backups", get(list))
         .route("/v1/backups/{id}", get(one))
         .route("/v1/drills", get(drills))
+        .route("/v1/usage", get(usage))
         .fallback(|| async { Problem(Error::not_found("there is nothing at this path")) })
         .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read") })
         .with_state(catalog)
@@ -90,6 +92,14 @@ async fn drills(State(catalog): Ports, paging: Result<Query<Paging>, QueryReject
         page.next = page.records.last().map(|drill| drill.id);
     }
     Ok(axum::Json(DrillPage { drills: page.records, streak, next: page.next }).into_response())
+}
+
+/// What the backups take, as it was counted last.
+async fn usage(State(catalog): Ports) -> Result<Response, Problem> {
+    let page = catalog::list::<UsageRecord>(&*catalog, None, 1).await?;
+    let last = page.records.into_iter().next();
+    let last = last.ok_or_else(|| Error::not_found("nothing was counted yet; `watch` does so once a day"))?;
+    Ok(axum::Json(last).into_response())
 }
 
 /// An error as an answer.

@@ -9,7 +9,8 @@ use crate::errors::Call;
 use crate::key_arn::KeyArn;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::DataKeySpec;
+use aws_sdk_kms::types::{DataKeySpec, KeyState};
+use engine::clock::Timestamp;
 use engine::envelope::{Context, DataKey, EncryptedDataKey};
 use engine::error::{Error, Result};
 use engine::keyring::{KMS_PROVIDER, KeyService};
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use zeroize::{Zeroize, Zeroizing};
 
 const GENERATE: Call = Call::new("kms", "GenerateDataKey");
+const DESCRIBE: Call = Call::new("kms", "DescribeKey");
 const DECRYPT: Call = Call::new("kms", "Decrypt");
 
 /// The key service over KMS.
@@ -46,6 +48,26 @@ impl KeyService for KmsKeys {
             ciphertext.ok_or_else(|| Error::unavailable("kms GenerateDataKey: the answer holds no wrapped key"))?;
         let provider_info = self.key.to_string().into_bytes();
         Ok((key, EncryptedDataKey { provider_id: KMS_PROVIDER.to_owned(), provider_info, ciphertext }))
+    }
+
+    async fn check(&self) -> Result<()> {
+        let described = self.client.describe_key().key_id(self.key.to_string()).send().await;
+        let described = described.map_err(|e| DESCRIBE.failed(&e))?.key_metadata;
+        let key = described.ok_or_else(|| Error::unavailable("kms DescribeKey: the answer describes no key"))?;
+        let state = key.key_state().map_or("of no state", KeyState::as_str);
+        match key.key_state() {
+            // A replica that is being updated works.
+            Some(KeyState::Enabled | KeyState::Updating) => Ok(()),
+            Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => {
+                let at = key.deletion_date().map(|at| Timestamp::from_millis(at.secs().saturating_mul(1_000)));
+                let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+                Err(Error::denied(format!(
+                    "{} is about to be deleted{at}: `aws kms cancel-key-deletion`, then enable it",
+                    self.key
+                )))
+            }
+            _ => Err(Error::denied(format!("{} is {state}: enable it", self.key))),
+        }
     }
 
     async fn decrypt(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey> {

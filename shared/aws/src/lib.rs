@@ -7,6 +7,7 @@
 
 pub mod settings;
 pub mod telemetry;
+pub mod metrics;
 pub mod machine;
 pub mod key_arn;
 

@@ -64,6 +64,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// `BACKUP_KEEP_…`: what is kept beyond that.
     pub keep: Keep,
+    /// `BACKUP_METRICS_NAMESPACE`: where CloudWatch keeps the numbers.
+    pub metrics_namespace: String,
     /// `BACKUP_VERIFY_DAYS`: days in which everything is read back once.
     pub verify_days: u32,
     /// `BACKUP_SESSIONS`: sessions that copy at the same time.
@@ -124,6 +126,9 @@ impl Settings {
             schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", schedule::check),
             retention_days: r.either(policy, "BACKUP_RETENTION_DAYS", "35", |v| rules::number(v, 1..=36_500)),
             keep: groups::keep(&mut r),
+            metrics_namespace: r
+                .optional("BACKUP_METRICS_NAMESPACE", "gasrapido", rules::source_name)
+                .unwrap_or_else(|| "backup".to_owned()),
             verify_days: r.or("BACKUP_VERIFY_DAYS", "30", 30, |v| rules::number(v, 1..=366)),
             sessions: r.or("BACKUP_SESSIONS", "2", 2, |v| rules::number(v, limits::SESSIONS)),
             compression_level: r

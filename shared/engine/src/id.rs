@@ -74,4 +74,6 @@ ids! {
     VerificationId, "verification id";
     /// One drill.
     DrillId, "drill id";
+    /// One count of what the backups take.
+    UsageId, "usage id";
 }

@@ -57,6 +57,12 @@ pub trait KeyService: Send + Sync {
     /// `Denied` when the key is disabled or may not be used, `NotFound` when there is none, `Unavailable`.
     async fn generate(&self, context: &Context) -> Result<(DataKey, EncryptedDataKey)>;
 
+    /// Whether the key would work, as far as can be told without using it.
+    ///
+    /// # Errors
+    /// `Denied` when it is disabled or about to be deleted, saying until when that can be undone; `NotFound`, `Unavailable`.
+    async fn check(&self) -> Result<()>;
+
     /// The data key that was wrapped under this context.
     ///
     /// # Errors

@@ -102,6 +102,12 @@ pub const DRILL_LEASE_S: i64 = 15 * 60;
 pub const DRILL_GROWTH: u64 = 3;
 /// A check of the owner may take so many seconds.
 pub const CHECK_S: u32 = 60;
+/// A backup of which nothing was heard for so long has stalled.
+pub const STALLED_S: i64 = 15 * 60;
+/// What the backups take is counted this often; a run may be a little early.
+pub const USAGE_EVERY_S: i64 = DAY_S - 30 * 60;
+/// Growth is told over so many counts.
+pub const USAGE_GROWTH_RECORDS: usize = 30;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

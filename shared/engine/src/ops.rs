@@ -7,3 +7,4 @@ pub mod restore;
 pub mod prune;
 pub mod verify;
 pub mod drill;
+pub mod watch;

@@ -144,6 +144,10 @@ impl KeyService for MemoryKeys {
         self.faults.call(&self.service, "generate", shown(context), effect).await
     }
 
+    async fn check(&self) -> Result<()> {
+        self.faults.call(&self.service, "check", "", || self.require_usable()).await
+    }
+
     async fn decrypt(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey> {
         let effect = || self.require_usable().and_then(|()| self.unwrap(context, wrapped));
         self.faults.call(&self.service, "decrypt", shown(context), effect).await

@@ -148,6 +148,27 @@ async fn drills_are_listed_with_what_they_show_together() {
 }
 
 #[tokio::test]
+async fn usage_is_what_was_counted_last() {
+    let (catalog, _) = catalog().await;
+    let (status, _, none) = ask(&catalog, "GET", "/v1/usage").await;
+    assert_eq!(status, 404);
+    assert!(none["detail"].as_str().expect("a detail").contains("once a day"));
+    for n in 1..=2 {
+        let json = json!({
+            "id": format!("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f{n:04}"), "at": "2026-11-22T03:00:00.000Z", "pricesOf": "2025-06-01",
+            "vaults": [{"role": "primary", "region": "eu-west-1", "bucket": "b", "objects": n, "bytes": 10, "usdAMonth": 0.5}],
+            "backups": [{"backup": id(1), "bytes": 10, "ownBytes": 4, "shareBytes": 7}]
+        });
+        catalog::insert(&*catalog, &serde_json::from_value::<UsageRecord>(json).expect("usage"))
+            .await
+            .expect("inserts");
+    }
+    let (status, _, last) = ask(&catalog, "GET", "/v1/usage").await;
+    assert_eq!((status, last["vaults"][0]["objects"].as_u64()), (200, Some(2)));
+    assert_eq!(last["backups"][0]["ownBytes"], 4);
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_request_is_a_problem_that_says_so() {
     let (catalog, faults) = catalog().await;
     for (method, target, status, part) in [

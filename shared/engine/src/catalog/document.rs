@@ -22,12 +22,14 @@ pub enum Collection {
     Verifications,
     /// What came of each drill.
     Drills,
+    /// What the backups take, day by day.
+    Usages,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications, Self::Drills];
+    pub const ALL: [Self; 7] =
+        [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications, Self::Drills, Self::Usages];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Collection {
             Self::Holds => "holds",
             Self::Verifications => "verifications",
             Self::Drills => "drills",
+            Self::Usages => "usages",
         }
     }
 
@@ -50,6 +53,7 @@ impl Collection {
             Self::Holds => "hold of backup",
             Self::Verifications => "verification",
             Self::Drills => "drill",
+            Self::Usages => "count of usage",
         }
     }
 }

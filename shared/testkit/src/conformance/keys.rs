@@ -26,6 +26,9 @@ pub async fn keys(
     stranger: &dyn KeyService,
     unfaithful: &[Unfaithful],
 ) {
+    for key in [home, replica, stranger] {
+        key.check().await.expect("a key that works");
+    }
     a_wrapped_key_opens_in_every_region(home, replica).await;
     every_key_is_a_new_one(home).await;
     a_key_is_bound_to_its_context(home).await;
