@@ -31,6 +31,15 @@ pub(crate) struct LocalAws {
 impl LocalAws {
     /// Starts one for a test, and waits until it answers.
     pub(crate) fn start(test: &str) -> Self {
+        Self::start_with(test, &[])
+    }
+
+    /// Starts one that enforces policies.
+    pub(crate) fn start_strict(test: &str) -> Self {
+        Self::start_with(test, &[("AUTH", "true")])
+    }
+
+    fn start_with(test: &str, variables: &[(&str, &str)]) -> Self {
         let folder = new_folder(test);
         let port = free_port();
         let log = std::fs::File::create(folder.join("ministack.log")).expect("create the log of MiniStack");
@@ -38,6 +47,7 @@ impl LocalAws {
             .args([OsStr::new("-c"), OsStr::new(GUARD), tool("ministack").as_os_str()])
             .envs([("BIND_HOST", "127.0.0.1"), ("MINISTACK_HOST", "localhost")])
             .envs([("SFTP_ENABLED", "0"), ("IOT_MTLS_ENABLED", "0")])
+            .envs(variables.iter().copied())
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", endpoint(port))
             .env("STATE_DIR", folder.join("state"))
@@ -64,9 +74,19 @@ impl LocalAws {
 
     /// Runs a tool against it.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Output {
+        self.run_as(("test", "test"), name, args)
+    }
+
+    /// Runs a tool against it with somebody's access key.
+    pub(crate) fn run_as<S: AsRef<OsStr>>(
+        &self,
+        (id, secret): (&str, &str),
+        name: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Output {
         Command::new(tool(name))
             .args(args)
-            .envs([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_PAGER", "")])
+            .envs([("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_PAGER", "")])
             .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_DEFAULT_REGION", "eu-west-1")])
             .envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")])
             .env("AWS_ENDPOINT_URL", self.endpoint())

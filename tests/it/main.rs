@@ -30,6 +30,7 @@ mod verify;
 mod drill;
 mod watch;
 mod schedules;
+mod stolen_role;
 mod safety;
 mod round_trip;
 mod end_to_end;
