@@ -122,12 +122,21 @@ impl Scene {
     }
 
     pub(crate) async fn verify_by(&self, level: Level, deadline: Option<Timestamp>) -> Result<VerifyReport> {
+        self.verify_at(Arc::clone(&self.world.clock) as _, level, deadline).await
+    }
+
+    pub(crate) async fn verify_at(
+        &self,
+        clock: Arc<dyn Clock>,
+        level: Level,
+        deadline: Option<Timestamp>,
+    ) -> Result<VerifyReport> {
         let verify = Verify {
             vaults: self.world.ports(),
             versions: self.world.versions(),
             keyrings: [0, 1, 2].map(|region| self.keyring(region)),
             catalog: Arc::clone(&self.world.catalog) as _,
-            clock: Arc::clone(&self.world.clock) as _,
+            clock,
             entropy: Arc::clone(&self.world.entropy) as _,
             settings: VerifySettings { rotation_days: 30, retention_days: 3 },
         };

@@ -1,6 +1,7 @@
 //! What is noticed because it did not happen, and what the backups take.
 
 use crate::scene::{SEED, Scene};
+use engine::catalog::{self, SnapshotRecord};
 use engine::error::{ErrorKind, Result};
 use engine::limits::{STALLED_S, USAGE_EVERY_S};
 use engine::ops::verify::Level;
@@ -61,6 +62,18 @@ async fn what_did_not_happen_grows_older() {
     about(late.last_verification_age, 30.0);
     about(late.last_prune_age, 30.0);
     about(late.last_drill_age, 35.0);
+    // A backup of a part leaves the rest as old as it was.
+    let id = scene.records().await[0].id;
+    let named = |part: Option<&str>| part.map(str::to_owned);
+    for (part, is_whole) in [(named(Some("small")), false), (named(Some("database")), true), (None, true)] {
+        let set = |r: &mut SnapshotRecord| {
+            r.part.clone_from(&part);
+            Ok(true)
+        };
+        catalog::amend(&*scene.world.catalog, id, set).await.expect("amends");
+        let seen = watch(&scene).await.expect("watches").vitals;
+        assert_eq!(seen.newest_backup_age.is_some(), is_whole, "{part:?}");
+    }
     // A run that only says what would be done is none.
     scene.prune(POLICY, true).await.expect("plans");
     about(watch(&scene).await.expect("watches").vitals.last_prune_age, 30.0);
@@ -134,7 +147,9 @@ async fn a_watch_that_cannot_look_says_so_and_the_next_does() {
             match watch(&scene).await {
                 Err(e) => assert_eq!(e.kind(), ErrorKind::Unavailable, "{what}: {e}"),
                 // A key service that does not answer is a number.
-                Ok(seen) => assert_eq!(seen.vitals.keys_unusable, 1, "{what}"),
+                Ok(seen) if seen.not_counted.is_none() => assert_eq!(seen.vitals.keys_unusable, 1, "{what}"),
+                // So is a vault that does not answer when it is time to count: the other numbers are there.
+                Ok(seen) => assert!(seen.vitals.newest_backup_age.is_some() && seen.usage.is_none(), "{what}"),
             }
             scene.world.faults.heal();
             let again = watch(&scene).await.unwrap_or_else(|e| panic!("{what}: {e}")).vitals;

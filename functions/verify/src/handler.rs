@@ -53,9 +53,6 @@ impl Function {
             tracing::error!(kind = %e.kind(), error = %e, cause, "verify failed");
         })?;
         let (clean, record) = (report.is_clean(), report.record);
-        if let Some(found) = record.summary() {
-            tracing::error!(alarm = "backup_damaged", run = %record.id, error = %found, "a vault does not hold what was backed up");
-        }
         tracing::info!(
             run = %record.id,
             ?trigger,

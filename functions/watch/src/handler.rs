@@ -43,7 +43,14 @@ impl Function {
         let numbers = numbers(&watched.vitals, watched.usage.as_ref());
         metrics::emit(&metrics::line(&self.settings.metrics_namespace, SystemClock.now(), &numbers));
         tracing::info!(trigger = ?event.payload.trigger, vitals = ?watched.vitals, "watched");
-        Ok(watched)
+        match watched.not_counted {
+            // The numbers that alarms watch are out already.
+            Some(e) => {
+                tracing::error!(kind = %e.kind(), error = %e, "what the vaults hold could not be counted");
+                Err(e)
+            }
+            None => Ok(watched),
+        }
     }
 
     async fn run(&self) -> Result<Watched> {

@@ -90,8 +90,10 @@ pub const DELETES_IN_FLIGHT: usize = 8;
 pub const RECORDS_KEPT_S: i64 = 400 * DAY_S;
 /// What is wrong with a snapshot in one vault, that its record keeps.
 pub const FINDINGS_KEPT: usize = 20;
-/// Reports of snapshots with findings that the record of a verification keeps.
+/// Reports of snapshots with findings that the record of a verification keeps,
 pub const REPORTS_KEPT: usize = 100;
+/// each with so many findings: all of it fits into one item of the catalog.
+pub const REPORT_FINDINGS_KEPT: usize = 5;
 /// Segments and objects of Storage that `verify` reads at once.
 pub const READS_IN_FLIGHT: usize = 2;
 /// A verification without a deadline may take this long.
@@ -108,6 +110,10 @@ pub const STALLED_S: i64 = 15 * 60;
 pub const USAGE_EVERY_S: i64 = DAY_S - 30 * 60;
 /// Growth is told over so many counts.
 pub const USAGE_GROWTH_RECORDS: usize = 30;
+/// Backups whose share a count keeps, newest first.
+pub const USAGE_BACKUPS_KEPT: usize = 1_000;
+/// Of each other kind of record so many are looked at.
+pub const WATCH_RECORDS: usize = 200;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

@@ -58,6 +58,8 @@ pub enum Standing {
     Good,
     /// On its way, or not in the catalog.
     Unsettled,
+    /// A restore of it would fail, from whichever vault. Counts for nothing.
+    Damaged,
     /// Its backup was given up, and what it stored is there all the same. Counts for nothing.
     GivenUp,
 }

@@ -50,11 +50,6 @@ impl FindingCode {
         Self::ListsDiffer,
     ];
 
-    /// Whether only reading the bytes tells: a look at what the store says of them does not.
-    pub fn takes_reading(self) -> bool {
-        matches!(self, Self::Rotten | Self::Unreadable | Self::KeyRefused | Self::OtherKey | Self::ListsDiffer)
-    }
-
     /// Whether putting what is not there puts it right.
     pub fn is_repaired_by_putting(self) -> bool {
         matches!(self, Self::NoInventory | Self::Missing | Self::Hidden)
@@ -76,4 +71,27 @@ pub struct Finding {
     pub object: ObjectKey,
     /// One sentence.
     pub message: String,
+}
+
+impl Finding {
+    /// Whether only reading the bytes tells: a look at what the store says of them does not.
+    pub fn takes_reading(&self) -> bool {
+        use FindingCode::{KeyRefused, ListsDiffer, NewerFormat, OtherKey, Rotten, Unreadable};
+        match self.code {
+            Rotten | Unreadable | KeyRefused | OtherKey | ListsDiffer => true,
+            // Inventories are read each time.
+            NewerFormat => !matches!(self.object, ObjectKey::Inventory(_)),
+            _ => false,
+        }
+    }
+
+    /// At most so many: first what nothing puts right by itself, last what spoils no restore.
+    pub fn worst(mut findings: Vec<Self>, count: usize) -> Vec<Self> {
+        findings.sort_by(|a, b| {
+            let rank = |f: &Self| (!f.code.is_damage(), f.code.is_repaired_by_putting());
+            rank(a).cmp(&rank(b)).then_with(|| a.cmp(b))
+        });
+        findings.truncate(count);
+        findings
+    }
 }

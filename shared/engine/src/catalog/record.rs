@@ -447,7 +447,7 @@ impl SnapshotRecord {
 
     /// A region holds the whole snapshot: every object that was not there was put. Answers whether that was news.
     pub fn mark_complete(&mut self, role: VaultRole, now: Timestamp) -> bool {
-        let mut news = false;
+        let (mut news, before) = (false, self.status);
         for replica in self.replicas.iter_mut().filter(|r| r.place.role == role && r.state != ReplicaState::Complete) {
             replica.findings.retain(|f| !f.code.is_repaired_by_putting());
             if replica.findings.iter().any(|f| f.code.is_damage()) {
@@ -458,7 +458,7 @@ impl SnapshotRecord {
             news = true;
         }
         self.settle(now);
-        news
+        news || self.status != before
     }
 
     /// What `verify` found in a region. Where reading tells, what was found before stays unless it was `read` again. Answers
@@ -472,17 +472,16 @@ impl SnapshotRecord {
     ) -> bool {
         let mut news = false;
         for replica in self.replicas.iter_mut().filter(|r| r.place.role == role && r.state.is_promised()) {
-            let stays = |f: &Finding| f.code.takes_reading() && !read(f) && !found.contains(f);
+            let stays = |f: &Finding| f.takes_reading() && !read(f) && !found.contains(f);
             let mut findings: Vec<Finding> = replica.findings.drain(..).filter(stays).collect();
             findings.extend(found.iter().cloned());
-            findings.sort();
-            findings.truncate(FINDINGS_KEPT);
             let damaged = findings.iter().any(|f| f.code.is_damage());
             news |= damaged != (replica.state == ReplicaState::Damaged);
             replica.state = if damaged { ReplicaState::Damaged } else { ReplicaState::Complete };
-            replica.findings = findings;
+            replica.findings = Finding::worst(findings, FINDINGS_KEPT);
             replica.verified_at = Some(now);
         }
+        self.settle(now);
         news
     }
 

@@ -10,7 +10,7 @@ mod record;
 pub use checks::{Check, Checked, Checks};
 pub use record::{DrillOutcome, DrillRecord, Extent, Streak};
 
-use crate::catalog::{self, Catalog, Drilled};
+use crate::catalog::{self, Catalog, Drilled, Warning};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{DrillId, SnapshotId};
@@ -29,7 +29,6 @@ use std::time::Duration;
 
 /// The name of the lease.
 const LEASE: &str = "drill";
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Which backup is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +86,7 @@ impl Drill {
     pub async fn run(&self, request: DrillRequest) -> Result<DrillRecord> {
         let id = DrillId::new(&*self.clock, &*self.entropy)?;
         let now = self.clock.now();
-        let place = self.place(request.region.as_deref(), now)?;
+        let place = self.place(request.region.as_deref()).await?;
         let until = request.deadline.unwrap_or_else(|| now.plus_s(DRILL_LEASE_S));
         let lease =
             self.catalog.acquire(LEASE, &id.to_string(), now, until).await.context("take the lease to drill")?;
@@ -98,19 +97,16 @@ impl Drill {
         result
     }
 
-    /// The vault that is asked for, or whose turn it is.
-    fn place(&self, region: Option<&str>, now: Timestamp) -> Result<usize> {
+    /// The vault that is asked for, or the one after that of the last drill.
+    async fn place(&self, region: Option<&str>) -> Result<usize> {
         let vaults = self.vaults.all();
-        match region {
-            None => Ok(now.as_millis().div_euclid(DAY_MS).rem_euclid(vaults.len() as i64) as usize),
-            Some(region) => {
-                let role = self.vaults.in_region(region)?.place().role;
-                vaults
-                    .iter()
-                    .position(|v| v.place().role == role)
-                    .ok_or_else(|| Error::internal("a vault that is not one of the vaults"))
-            }
+        let at = |region: &str| vaults.iter().position(|v| v.place().region == region);
+        if let Some(region) = region {
+            self.vaults.in_region(region)?;
+            return at(region).ok_or_else(|| Error::internal("a vault that is not one of the vaults"));
         }
+        let last = catalog::list::<DrillRecord>(&*self.catalog, None, 1).await.context("look for the last drill")?;
+        Ok(last.records.first().and_then(|drill| at(&drill.region)).map_or(0, |last| (last + 1) % vaults.len()))
     }
 
     async fn run_leased(
@@ -140,7 +136,7 @@ impl Drill {
             warnings: Vec::new(),
         };
         catalog::insert(&*self.catalog, &record).await.context("record that this drill began")?;
-        let done = self.in_time(self.drill(place, &request, &mut record), request.deadline).await;
+        let done = self.drill(place, &request, &mut record).await;
         record.completed_at = Some(self.clock.now());
         match done {
             Ok(()) => record.outcome = DrillOutcome::Passed,
@@ -186,24 +182,23 @@ impl Drill {
         record: &mut DrillRecord,
     ) -> std::result::Result<(), Wrong> {
         let vault = &self.vaults.all()[place];
-        let inventory = self.choose(vault, request.backup).await.map_err(about_the_backup)?;
+        let inventory = self.choose(vault, request.backup).await?;
         record.backup = Some(inventory.snapshot);
         let scope = self.sample(place, &inventory).await.map_err(about_the_backup)?;
         if scope.is_some() {
             record.extent = Extent::Sample;
         }
         let server = self.sandbox.start().await.context("start a server to restore into").map_err(Wrong::Broken)?;
-        let begun = self.clock.now();
-        let restored = self.restore(place, &inventory, scope, &*server).await;
-        let done = match restored {
-            Ok(restored) => {
-                record.recovery_ms = Some(self.clock.now().since(begun));
-                (record.tables, record.rows, record.bytes) = (restored.tables, restored.rows, restored.bytes);
-                record.warnings = restored.warnings;
-                self.examine(&*server, record).await
-            }
-            Err(e) => Err(about_the_backup(e)),
+        let prove = async {
+            let begun = self.clock.now();
+            let restored = self.restore(place, &inventory, scope, &*server).await.map_err(about_the_backup)?;
+            record.recovery_ms = Some(self.clock.now().since(begun));
+            (record.tables, record.rows, record.bytes) = (restored.tables, restored.rows, restored.bytes);
+            record.warnings = restored.warnings;
+            self.examine(&*server, record).await
         };
+        let done = self.in_time(prove, request.deadline).await;
+        // Whatever came of it, nothing of the data stays.
         if let Err(e) = server.end().await {
             tracing::warn!(error = %e, "the drill's server did not end as it should");
         }
@@ -236,6 +231,13 @@ impl Drill {
     async fn examine(&self, server: &dyn SandboxServer, record: &mut DrillRecord) -> std::result::Result<(), Wrong> {
         let constraints = server.constraints().await.context("look at the constraints").map_err(Wrong::Broken)?;
         record.constraints = constraints.validated;
+        if !constraints.not_validated.is_empty() {
+            let message = format!(
+                "these hold for new rows only, as in the source or because of what was left out: {}",
+                constraints.not_validated.join(", ")
+            );
+            record.warnings.push(Warning { code: "not_validated".to_owned(), message });
+        }
         if record.extent == Extent::Everything {
             for check in &self.checks.checks {
                 let answer = match server.ask(&check.query, CHECK_S).await {
@@ -256,26 +258,36 @@ impl Drill {
         }
     }
 
-    /// The backup to restore, of those that the vault holds.
-    async fn choose(&self, vault: &Arc<dyn Vault>, wanted: Option<SnapshotId>) -> Result<Inventory> {
-        if let Some(id) = wanted {
-            return Ok(inventory::read(&**vault, id).await?.0);
-        }
-        let ids = inventory::list(&**vault).await?;
-        let newest = ids.last().copied();
-        let chosen = match self.choice {
-            Choice::Latest => newest,
-            Choice::Random(days) => {
-                let since = self.clock.now().plus_s(-86_400 * i64::from(days));
-                let recent: Vec<SnapshotId> = ids.into_iter().filter(|id| id.made_at() >= since).collect();
-                match recent.len() {
-                    0 => newest,
-                    n => Some(recent[(self.random()? % n as u64) as usize]),
+    /// The backup to restore, of those that the vault holds. One that is not there says nothing of the others; none at all does.
+    async fn choose(
+        &self,
+        vault: &Arc<dyn Vault>,
+        wanted: Option<SnapshotId>,
+    ) -> std::result::Result<Inventory, Wrong> {
+        let chosen = match wanted {
+            Some(id) => id,
+            None => {
+                let ids = inventory::list(&**vault).await.map_err(Wrong::Broken)?;
+                let none = || Error::not_found(format!("there is no backup in the {}", vault.place()));
+                let newest = ids.last().copied().ok_or_else(none).map_err(Wrong::Failed)?;
+                match self.choice {
+                    Choice::Latest => newest,
+                    Choice::Random(days) => {
+                        let since = self.clock.now().plus_s(-86_400 * i64::from(days));
+                        let recent: Vec<SnapshotId> = ids.into_iter().filter(|id| id.made_at() >= since).collect();
+                        match recent.len() {
+                            0 => newest,
+                            n => recent[(self.random().map_err(Wrong::Broken)? % n as u64) as usize],
+                        }
+                    }
                 }
             }
         };
-        let chosen = chosen.ok_or_else(|| Error::not_found(format!("there is no backup in the {}", vault.place())))?;
-        Ok(inventory::read(&**vault, chosen).await?.0)
+        match inventory::read(&**vault, chosen).await {
+            Ok((inventory, _)) => Ok(inventory),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(Wrong::Broken(e)),
+            Err(e) => Err(about_the_backup(e)),
+        }
     }
 
     /// The tables that fit, chosen at random, where all do not.

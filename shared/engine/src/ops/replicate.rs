@@ -185,12 +185,13 @@ impl Replicate {
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let settled = backup::settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, None).await?;
         let mut report = Reconciled { settled, ..Reconciled::default() };
-        for record in self.damaged().await? {
-            report.note(record.id, self.repair(&record).await.map(Some));
-        }
         for id in inventory::list(&**self.vaults.primary()).await? {
             report.snapshots += 1;
             report.note(id, self.reconcile_snapshot(id).await);
+        }
+        // Last, because it may take long where much is missing.
+        for record in self.damaged().await? {
+            report.note(record.id, self.repair(&record).await.map(Some));
         }
         Ok(report)
     }

@@ -15,11 +15,12 @@ mod subject;
 
 pub use record::{SnapshotReport, VaultReading, VerificationRecord, VerifyOutcome};
 
-use crate::catalog::{self, Catalog, Finding, SnapshotRecord, Verified};
+use crate::catalog::{self, Catalog, Finding, FindingCode, SnapshotRecord, Verified};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{SnapshotId, VerificationId};
 use crate::keyring::Keyring;
+use crate::layout::ObjectKey;
 use crate::limits::{DEADLINE_MARGIN_MAX_S, PAGE_MAX, RECORDS_KEPT_S, VERIFY_LEASE_S};
 use crate::vault::Vaults;
 use crate::versions::Versions;
@@ -155,25 +156,37 @@ impl Verify {
         let records = self.records().await?;
         // A vault that does not answer keeps the others from nothing.
         let (mut subjects, mut failed) = (Vec::new(), None);
-        for vault in 0..self.versions.len() {
-            match self.look(vault, &records, &mut record.vaults[vault], now).await {
+        // Each day another comes first: if the time does not suffice, it is another that is not looked at.
+        let (count, due) = (self.versions.len(), record.read_to_hour);
+        for vault in (0..count).map(|n| (n + rotation.manifest_vault(count)) % count) {
+            match self.look(vault, &records, &mut record.vaults[vault], now, request.deadline).await {
                 Ok(found) => subjects.extend(found),
                 Err(e) => failed = Some(e),
             }
         }
         let read = self.read(&mut subjects, &records, rotation, request.level, record, request.deadline).await;
         let (reread, in_time) = match read {
-            Ok(read) => read,
+            Ok(read) => {
+                failed = failed.or(read.failed);
+                (read.reread, read.in_time)
+            }
             Err(e) => {
                 failed = failed.or(Some(e));
                 (Reread::new(), false)
             }
         };
-        let whole = request.level == Level::Everything && in_time;
+        if failed.is_some() {
+            // Whose turn it was in a vault that did not answer is not known any more: all of it is read again.
+            record.read_to_hour = due;
+        }
+        let whole = request.level == Level::Everything && in_time && failed.is_none();
         let subjects = self.mark(subjects, &reread, rotation.end, record.read_to_hour, whole).await?;
         let places = self.vaults.all();
         let reports: Vec<SnapshotReport> = subjects.iter().map(|s| s.report(places[s.vault].place())).collect();
         record.note(&reports);
+        if let Some(found) = record.summary() {
+            tracing::error!(alarm = "backup_damaged", run = %record.id, error = %found, "a vault does not hold what was backed up");
+        }
         self.forget_old_records(now).await?;
         if let Some(e) = failed {
             return Err(e);
@@ -197,7 +210,17 @@ impl Verify {
             by_snapshot.entry(subject.snapshot).or_default().push(subject);
         }
         let mut stay = Vec::new();
-        for (id, subjects) in by_snapshot {
+        for (id, mut subjects) in by_snapshot {
+            let key = ObjectKey::Inventory(id);
+            let knows = |s: &Subject| s.inventory.is_some() && s.unlike_catalog.is_none() && s.is_sound(key);
+            // The catalog is wrong only if no vault holds the inventory that it knows.
+            if subjects.iter().any(|s| knows(s) && s.corrects_catalog.is_none()) {
+                for subject in subjects.iter_mut().filter(|s| s.corrects_catalog.is_some()) {
+                    subject.corrects_catalog = None;
+                    let why = "the inventory is not the one that the catalog and another vault know";
+                    subject.note(FindingCode::Altered, key, why);
+                }
+            }
             let change = |record: &mut SnapshotRecord| {
                 if record.expired_at.is_some() {
                     return Ok(false);

@@ -5,19 +5,23 @@
 
 mod usage;
 
+use usage::Attribution;
 pub use usage::{Prices, SnapshotUsage, UsageRecord, VaultUsage};
 
 use crate::catalog::{self, Catalog, ReplicaState, SnapshotRecord, Status};
 use crate::clock::{Clock, Entropy, Timestamp};
-use crate::error::{ErrorKind, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::UsageId;
 use crate::inventory::{self, Inventory};
 use crate::keyring::KeyService;
 use crate::layout::ROOT;
-use crate::limits::{LOOKS_IN_FLIGHT, PAGE_MAX, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS};
+use crate::limits::{
+    LOOKS_IN_FLIGHT, PAGE_MAX, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS,
+};
 use crate::ops::drill::{DrillOutcome, DrillRecord};
 use crate::ops::prune::{PruneOutcome, PruneRecord};
 use crate::ops::verify::{VerificationRecord, VerifyOutcome};
+use crate::queue::EVERYTHING;
 use crate::vault::Vaults;
 use crate::versions::{Versions, list_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -74,7 +78,7 @@ pub struct Vitals {
 }
 
 /// What was seen.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Watched {
     /// How everything is.
@@ -84,27 +88,30 @@ pub struct Watched {
     /// What the backups take, if it was counted now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageRecord>,
+    /// Why it could not be counted.
+    #[serde(skip)]
+    pub not_counted: Option<Error>,
 }
 
 impl Watch {
     /// Looks.
     ///
     /// # Errors
-    /// Those of the catalog; those of the vaults, when it is time to count what they hold.
+    /// Those of the catalog.
     pub async fn run(&self) -> Result<Watched> {
         let now = self.clock.now();
         let records = all::<SnapshotRecord>(&*self.catalog).await.context("list the backups' records")?;
         let mut vitals = of_backups(&records, now);
         let first = records.iter().map(|r| r.started_at).min();
         let since = |at: Option<Timestamp>| at.or(first).map(|at| hours(at, now));
-        let drills = newest::<DrillRecord>(&*self.catalog).await?;
+        let drills = newest::<DrillRecord>(&*self.catalog, WATCH_RECORDS).await?;
         let drills = drills.iter().filter(|d| d.outcome == DrillOutcome::Passed);
         vitals.last_drill_age = since(drills.filter_map(|d| d.completed_at).max());
-        let verifications = newest::<VerificationRecord>(&*self.catalog).await?;
+        let verifications = newest::<VerificationRecord>(&*self.catalog, WATCH_RECORDS).await?;
         vitals.verification_behind = verifications.first().map_or(0, |v| v.hours_behind);
         let done = verifications.iter().filter(|v| v.outcome == VerifyOutcome::Done);
         vitals.last_verification_age = since(done.filter_map(|v| v.completed_at).max());
-        let prunes = newest::<PruneRecord>(&*self.catalog).await?;
+        let prunes = newest::<PruneRecord>(&*self.catalog, WATCH_RECORDS).await?;
         let done = prunes.iter().filter(|p| p.outcome == PruneOutcome::Done && !p.dry_run);
         vitals.last_prune_age = since(done.filter_map(|p| p.completed_at).max());
 
@@ -116,12 +123,19 @@ impl Watch {
         }
         vitals.keys_unusable = keys.len() as u64;
 
-        let earlier = newest::<UsageRecord>(&*self.catalog).await?;
+        let earlier = newest::<UsageRecord>(&*self.catalog, USAGE_GROWTH_RECORDS).await?;
         let is_due = earlier.first().is_none_or(|last| last.at.plus_s(USAGE_EVERY_S) <= now);
-        let usage = if is_due { Some(self.count(&earlier, now).await?) } else { None };
+        // A vault that does not answer keeps no other number back.
+        let (usage, not_counted) = match is_due {
+            false => (None, None),
+            true => match self.count(&earlier, now).await {
+                Ok(usage) => (Some(usage), None),
+                Err(e) => (None, Some(e)),
+            },
+        };
         let last = usage.as_ref().or(earlier.first());
         vitals.stored_bytes = last.and_then(|usage| usage.vaults.first()).map(|vault| vault.bytes);
-        Ok(Watched { vitals, keys, usage })
+        Ok(Watched { vitals, keys, usage, not_counted })
     }
 
     /// Counts what the vaults hold, and keeps that.
@@ -145,18 +159,21 @@ impl Watch {
                 Err(e) => Err(e),
             }
         });
-        let inventories: Vec<Option<Inventory>> = reads.buffered(LOOKS_IN_FLIGHT).try_collect().await?;
-        let inventories: Vec<Inventory> = inventories.into_iter().flatten().collect();
+        let mut reads = reads.buffered(LOOKS_IN_FLIGHT);
+        let mut attribution = Attribution::default();
+        while let Some(inventory) = reads.try_next().await? {
+            inventory.iter().for_each(|inventory: &Inventory| attribution.add(inventory));
+        }
         let mut usage = UsageRecord {
             id: UsageId::new(&*self.clock, &*self.entropy)?,
             at: now,
             vaults,
-            backups: usage::attribute(&inventories),
+            backups: attribution.finish(),
             growth_bytes_a_day: None,
             forecast_bytes: None,
             prices_of: self.prices.date.clone(),
         };
-        if let Some(earlier) = earlier.iter().take(USAGE_GROWTH_RECORDS).next_back() {
+        if let Some(earlier) = earlier.last() {
             usage.note_growth(earlier);
         }
         catalog::insert(&*self.catalog, &usage).await.context("record what the backups take")?;
@@ -168,7 +185,9 @@ impl Watch {
 /// What the records of backups tell. Pure.
 fn of_backups(records: &[SnapshotRecord], now: Timestamp) -> Vitals {
     let live = || records.iter().filter(|r| r.expired_at.is_none());
-    let completed = live().filter(|r| r.status == Status::Completed);
+    // A backup of a part leaves the rest as old as it was.
+    let is_whole = |r: &&SnapshotRecord| r.part.as_ref().is_none_or(|part| *part == r.source || part == EVERYTHING);
+    let completed = live().filter(|r| r.status == Status::Completed).filter(is_whole);
     let taken = completed.filter_map(|r| r.summary.as_ref()).map(|s| s.taken_at).max();
     let waiting = live().filter(|r| !r.is_settled() && r.summary.is_some());
     let lag = waiting.map(|r| hours(r.started_at, now)).fold(0.0, f64::max);
@@ -199,8 +218,8 @@ async fn all<R: catalog::Record>(catalog: &dyn Catalog) -> Result<Vec<R>> {
     }
 }
 
-/// The newest records of a kind, newest first: as many as a page holds.
-async fn newest<R: catalog::Record>(catalog: &dyn Catalog) -> Result<Vec<R>> {
-    let page = catalog::list::<R>(catalog, None, PAGE_MAX).await;
+/// The newest records of a kind, newest first.
+async fn newest<R: catalog::Record>(catalog: &dyn Catalog, count: usize) -> Result<Vec<R>> {
+    let page = catalog::list::<R>(catalog, None, count).await;
     Ok(page.context(format!("list each {}", R::COLLECTION.noun()))?.records)
 }

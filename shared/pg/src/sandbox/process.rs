@@ -149,9 +149,11 @@ async fn remove_leftovers(folder: &Path, server: &Path, user: Option<u32>) -> Re
         let root = entry.path();
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
         let owner = fs::read_to_string(root.join(OWNER)).ok().and_then(|pid| pid.parse::<u32>().ok());
-        let Some(owner) = owner.filter(|_| is_ours) else { continue };
-        // A process has one at a time, and after a restart may have the number of the one before.
-        if owner != std::process::id() && Path::new("/proc").join(owner.to_string()).exists() {
+        // A process has one at a time, and after a restart may have the number of the one before. A folder that says no owner was
+        // removed in part.
+        let is_used =
+            owner.is_some_and(|pid| pid != std::process::id() && Path::new("/proc").join(pid.to_string()).exists());
+        if !is_ours || is_used {
             continue;
         }
         let own = root.join("server");

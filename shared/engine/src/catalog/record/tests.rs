@@ -1,6 +1,8 @@
 //! The rules by which one record may change.
 
 use super::*;
+use crate::catalog::FindingCode;
+use crate::layout::ObjectKey;
 use crate::vault::VaultRole;
 
 const ID: &str = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
@@ -101,4 +103,36 @@ fn progress_and_heartbeat_only_grow() {
     record.advance(attempt, Phase::Committing, percent(80), at(9)).expect("advances");
     record.advance(attempt, Phase::Copying, percent(10), at(4)).expect("advances");
     assert_eq!((record.progress.percent, record.phase, record.heartbeat_at), (80, Phase::Committing, at(9)));
+}
+
+fn finding(code: FindingCode, n: u32) -> Finding {
+    let attempt = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6072".parse().expect("an id");
+    Finding { code, object: ObjectKey::Pack(attempt, n), message: String::new() }
+}
+
+#[test]
+fn what_spoils_a_restore_is_kept_before_what_does_not_and_what_nothing_repairs_before_the_rest() {
+    let mut record = committed();
+    let mut found: Vec<Finding> = (0..40).map(|n| finding(FindingCode::LockEndsEarly, n)).collect();
+    found.extend((0..40).map(|n| finding(FindingCode::Missing, n)));
+    found.push(finding(FindingCode::Rotten, 7));
+    assert!(record.mark_verified(VaultRole::Primary, found, |_| false, at(3)));
+    assert_eq!((record.replicas[0].state, record.replicas[0].findings.len()), (ReplicaState::Damaged, FINDINGS_KEPT));
+    assert_eq!(record.replicas[0].findings[0].code, FindingCode::Rotten);
+    // All that was missing is put back; what rots does so still.
+    record.mark_complete(VaultRole::Primary, at(4));
+    assert_eq!(record.replicas[0].state, ReplicaState::Damaged);
+    record.mark_verified(VaultRole::Primary, Vec::new(), |f| f.code == FindingCode::Rotten, at(5));
+    assert_eq!(record.replicas[0].state, ReplicaState::Complete);
+}
+
+#[test]
+fn a_backup_whose_last_copy_is_found_whole_is_completed() {
+    let mut record = committed();
+    record.mark_verified(VaultRole::Primary, vec![finding(FindingCode::Rotten, 1)], |_| false, at(3));
+    record.mark_complete(VaultRole::Secondary, at(4));
+    record.mark_complete(VaultRole::Tertiary, at(4));
+    assert_eq!(record.status, Status::InProgress);
+    record.mark_verified(VaultRole::Primary, Vec::new(), |_| true, at(5));
+    assert_eq!(record.status, Status::Completed);
 }

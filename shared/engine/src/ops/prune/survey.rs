@@ -1,7 +1,7 @@
 //! What there is: all objects of all vaults, all inventories, all records. Read only.
 
 use super::{Prune, disagreement};
-use crate::catalog::{self, SnapshotRecord, Status};
+use crate::catalog::{self, ReplicaState, SnapshotRecord, Status};
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
@@ -161,9 +161,11 @@ impl Survey {
         let live = self.snapshots.iter().filter(|(id, _)| !self.is_expired(**id));
         let candidate = |(id, held): (&SnapshotId, &Held)| {
             let record = self.records.get(id);
-            let standing = match record.map(|r| r.status) {
-                Some(Status::Completed) => Standing::Good,
-                Some(Status::Failed) => Standing::GivenUp,
+            let is_damaged = |r: &SnapshotRecord| r.replicas.iter().all(|r| r.state == ReplicaState::Damaged);
+            let standing = match record {
+                Some(r) if r.status == Status::Completed && is_damaged(r) => Standing::Damaged,
+                Some(r) if r.status == Status::Completed => Standing::Good,
+                Some(r) if r.status == Status::Failed => Standing::GivenUp,
                 _ => Standing::Unsettled,
             };
             Candidate {

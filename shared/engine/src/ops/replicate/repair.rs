@@ -6,10 +6,11 @@ use crate::catalog::{self, FindingCode, ReplicaState, SnapshotRecord};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::inventory::Inventory;
 use crate::layout::ObjectKey;
-use crate::limits::PAGE_MAX;
+use crate::limits::{LOOKS_IN_FLIGHT, PAGE_MAX, REPLICATE_IN_FLIGHT};
 use crate::object::ObjectRef;
 use crate::stage::Storable;
 use crate::vault::{PutOutcome, Vault, put_once};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
 
 impl Replicate {
@@ -27,29 +28,47 @@ impl Replicate {
         }
     }
 
-    /// Puts back what a snapshot lacks in the vaults in which `verify` found something missing, inventories last.
+    /// Puts back what a snapshot lacks in the vaults in which `verify` found something missing, inventories last. Each object is
+    /// tried: what nobody has keeps nothing else back, but for the inventory.
     pub(super) async fn repair(&self, record: &SnapshotRecord) -> Result<Replicated> {
         let (inventory, stored) = self.inventory_of(record).await?;
-        let mut repaired = Replicated::default();
+        let (mut repaired, mut failed) = (Replicated::default(), None);
         for replica in record.replicas.iter().filter(|r| r.findings.iter().any(|f| f.code.is_repaired_by_putting())) {
             let of_role = self.vaults.all().iter().find(|v| v.place().role == replica.place.role);
             let vault = of_role.ok_or_else(|| Error::internal("a replica without a vault"))?;
-            for object in inventory.objects() {
-                repaired = repaired.plus(self.put_back(vault, object).await?);
+            let lacking = self.lacking(vault, &inventory).await?;
+            let puts = stream::iter(&lacking).map(|object| self.put_back(vault, object));
+            let mut puts = puts.buffer_unordered(REPLICATE_IN_FLIGHT);
+            let mut is_whole = true;
+            while let Some(put) = puts.next().await {
+                match put {
+                    Ok(done) => repaired = repaired.plus(done),
+                    Err(e) => (is_whole, failed) = (false, Some(e)),
+                }
+            }
+            if !is_whole {
+                continue;
             }
             if put_once(&**vault, &inventory.key(), &stored).await? == PutOutcome::Written {
                 repaired = repaired.plus(Replicated { objects: 1, bytes: stored.len() as u64 });
             }
             self.record(record.id, replica.place.role).await?;
         }
-        Ok(repaired)
+        failed.map_or(Ok(repaired), Err)
+    }
+
+    /// The objects of a snapshot that a vault has not.
+    async fn lacking(&self, vault: &Arc<dyn Vault>, inventory: &Inventory) -> Result<Vec<ObjectRef>> {
+        let looks = stream::iter(inventory.objects().copied()).map(|object| async move {
+            let found = vault.head(&object.key).await;
+            let found = found.context(format!("look at {} in the {}", object.key, vault.place()))?;
+            Ok::<_, Error>(found.is_none().then_some(object))
+        });
+        let looks: Vec<Option<ObjectRef>> = looks.buffered(LOOKS_IN_FLIGHT).try_collect().await?;
+        Ok(looks.into_iter().flatten().collect())
     }
 
     async fn put_back(&self, vault: &Arc<dyn Vault>, object: &ObjectRef) -> Result<Replicated> {
-        let what = || format!("look at {} in the {}", object.key, vault.place());
-        if vault.head(&object.key).await.context(what())?.is_some() {
-            return Ok(Replicated::default());
-        }
         for other in self.vaults.all().iter().filter(|v| v.place().role != vault.place().role) {
             match other.get(&object.key).await.and_then(|bytes| Storable::fetched(bytes, object.sha256)) {
                 Ok(body) => {

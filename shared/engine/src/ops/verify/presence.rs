@@ -25,7 +25,8 @@ type Listed = HashMap<ObjectKey, Vec<ObjectVersion>>;
 /// What the store says of an object.
 struct Look {
     meta: Option<ObjectMeta>,
-    lock: Option<ObjectLock>,
+    /// Not known of what was stored while the listing went on.
+    lock: Option<Option<ObjectLock>>,
 }
 
 /// What becomes of a key for whoever reads it.
@@ -44,14 +45,15 @@ impl Verify {
         records: &BTreeMap<SnapshotId, SnapshotRecord>,
         tally: &mut VaultReading,
         now: Timestamp,
+        deadline: Option<Timestamp>,
     ) -> Result<Vec<Subject>> {
         let listed = self.list(vault).await?;
         let mut subjects = Vec::new();
         for id in self.expected(vault, records, &listed) {
             subjects.push(self.look_at_inventory(vault, id, records.get(&id), &listed).await?);
         }
-        let looks = self.look_at_objects(vault, &subjects, &listed).await?;
-        tally.objects = looks.len() as u64;
+        let looks = self.look_at_objects(vault, &subjects, &listed, deadline).await?;
+        tally.objects = looks.values().filter(|look| look.meta.is_some()).count() as u64;
         tally.bytes = looks.values().filter_map(|look| look.meta.as_ref()).map(|meta| meta.length).sum();
         for subject in &mut subjects {
             let Some(inventory) = subject.inventory.take() else { continue };
@@ -150,21 +152,33 @@ impl Verify {
         vault: usize,
         subjects: &[Subject],
         listed: &Listed,
+        deadline: Option<Timestamp>,
     ) -> Result<HashMap<ObjectKey, Look>> {
         let inventories = || subjects.iter().filter_map(|s| s.inventory.as_ref());
         let keys = inventories().flat_map(|i| i.objects().map(|o| o.key).chain([i.key()]));
         let keys: BTreeSet<ObjectKey> = keys.collect();
         let there = keys.into_iter().filter_map(|key| match standing(listed, key) {
-            Standing::There(version) => Some((key, version.version.as_str())),
-            Standing::Hidden | Standing::Missing => None,
+            Standing::There(version) => Some((key, Some(version.version.as_str()))),
+            // What was stored while the listing went on may be in its later part alone.
+            Standing::Missing => Some((key, None)),
+            Standing::Hidden => None,
         });
         let (store, versions) = (&self.vaults.all()[vault], &self.versions[vault]);
         let looks = stream::iter(there).map(|(key, version)| async move {
             let what = || format!("look at {key} in the {}", store.place());
+            if self.is_out_of_time(deadline) {
+                return Err(Error::exhausted(format!(
+                    "the time was up before all of the {} was looked at",
+                    store.place()
+                )));
+            }
             let meta = store.head(&key).await.context(what())?;
-            let lock = match versions.lock_of(&key, version).await {
-                Err(e) if e.kind() == ErrorKind::NotFound => None,
-                lock => lock.context(what())?,
+            let lock = match version {
+                None => None,
+                Some(version) => match versions.lock_of(&key, version).await {
+                    Err(e) if e.kind() == ErrorKind::NotFound => None,
+                    lock => Some(lock.context(what())?),
+                },
             };
             Ok::<_, Error>((key, Look { meta, lock }))
         });
@@ -195,11 +209,10 @@ fn judge(subject: &mut Subject, object: &ObjectRef, standing: Standing<'_>, look
         Standing::Hidden => {
             return subject.note(FindingCode::Hidden, object.key, "the object is hidden by a delete marker");
         }
-        Standing::Missing => return subject.note(FindingCode::Missing, object.key, "the object is not there"),
-        Standing::There(_) => look.and_then(|look| look.meta.as_ref()),
+        Standing::Missing | Standing::There(_) => look.and_then(|look| look.meta.as_ref()),
     };
     let Some(meta) = meta else {
-        return subject.note(FindingCode::Missing, object.key, "the object was listed, and is not there");
+        return subject.note(FindingCode::Missing, object.key, "the object is not there");
     };
     if meta.length < object.length {
         let said = format!("the object has {} bytes of {}", meta.length, object.length);
@@ -215,8 +228,8 @@ fn judge(subject: &mut Subject, object: &ObjectRef, standing: Standing<'_>, look
 }
 
 fn judge_lock(subject: &mut Subject, key: ObjectKey, look: Option<&Look>, needed_until: Option<Timestamp>) {
-    let (Some(look), Some(needed)) = (look, needed_until) else { return };
-    let said = match look.lock {
+    let (Some(lock), Some(needed)) = (look.and_then(|look| look.lock), needed_until) else { return };
+    let said = match lock {
         Some(lock) if lock.until >= needed => return,
         Some(lock) => format!("the object is locked until {}, and is needed until {needed}", lock.until),
         None => format!("the object is not locked, and is needed until {needed}"),

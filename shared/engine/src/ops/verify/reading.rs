@@ -51,11 +51,20 @@ enum Shown {
     Wrong(FindingCode, ObjectKey, String),
 }
 
+/// What came of reading.
+pub(super) struct Read {
+    pub(super) reread: Reread,
+    /// Whether the time sufficed.
+    pub(super) in_time: bool,
+    /// What did not answer.
+    pub(super) failed: Option<Error>,
+}
+
 /// What was read again of what had been found wrong.
 pub(super) type Reread = HashSet<(usize, ObjectKey)>;
 
 impl Verify {
-    /// Reads what is due. Gives what was read of `wrong_before`, and whether the time sufficed.
+    /// Reads what is due. A vault or a key service that does not answer keeps the others from nothing.
     pub(super) async fn read(
         &self,
         subjects: &mut [Subject],
@@ -64,8 +73,9 @@ impl Verify {
         level: Level,
         record: &mut VerificationRecord,
         deadline: Option<Timestamp>,
-    ) -> Result<(Reread, bool)> {
+    ) -> Result<Read> {
         let wrong_before = self.wrong_before(records);
+        let mut failed: [Option<Error>; 3] = [const { None }; 3];
         let mut reread = Reread::new();
         let mut items: BTreeMap<Place, Item> = BTreeMap::new();
         let snapshots: BTreeSet<SnapshotId> = subjects.iter().map(|s| s.snapshot).collect();
@@ -77,10 +87,17 @@ impl Verify {
                 let again = [ObjectKey::Manifest(id), ObjectKey::Inventory(id)].map(|key| (vault, key));
                 let again: Vec<_> = again.into_iter().filter(|place| wrong_before.contains(place)).collect();
                 let is_wanted = level == Level::Everything || !again.is_empty() || subjects[n].unlike_catalog.is_some();
-                if opened.is_some() && !is_wanted {
+                if failed[vault].is_some() || (opened.is_some() && !is_wanted) {
                     continue;
                 }
-                if let Some((manifest, bytes)) = self.open_manifest(&mut subjects[n]).await? {
+                let manifest = match self.open_manifest(&mut subjects[n]).await {
+                    Ok(manifest) => manifest,
+                    Err(e) => {
+                        failed[vault] = Some(e);
+                        continue;
+                    }
+                };
+                if let Some((manifest, bytes)) = manifest {
                     record.vaults[vault].read += 1;
                     record.vaults[vault].read_bytes += bytes;
                     opened.get_or_insert(manifest);
@@ -99,19 +116,19 @@ impl Verify {
         while let Some(((hour, ..), _)) = items.peek() {
             let hour = *hour;
             if self.is_out_of_time(deadline) {
-                return Ok((reread, false));
+                return Ok(Read { reread, in_time: false, failed: failed.into_iter().flatten().next() });
             }
             let share: Vec<(Place, Item)> = std::iter::from_fn(|| items.next_if(|((h, ..), _)| *h == hour)).collect();
             let again: Vec<(usize, ObjectKey)> = share.iter().map(|((_, vault, key, _), _)| (*vault, *key)).collect();
-            self.read_share(share, subjects, record).await?;
+            self.read_share(share, subjects, record, &mut failed).await;
             // Everything of what was wrong before comes first, as a share of its own.
-            reread.extend(again.into_iter().filter(|_| hour < rotation.first));
+            reread.extend(again.into_iter().filter(|(vault, _)| hour < rotation.first && failed[*vault].is_none()));
             if level == Level::Due {
                 record.read_to_hour = record.read_to_hour.max(hour + 1);
             }
         }
         record.read_to_hour = record.read_to_hour.max(rotation.end);
-        Ok((reread, true))
+        Ok(Read { reread, in_time: true, failed: failed.into_iter().flatten().next() })
     }
 
     /// Where reading found something wrong before.
@@ -119,7 +136,7 @@ impl Verify {
         let of_vault = |vault: usize| {
             let role = self.vaults.all()[vault].place().role;
             let replicas = records.values().flat_map(move |r| r.replicas.iter().filter(move |p| p.place.role == role));
-            let findings = replicas.flat_map(|replica| replica.findings.iter().filter(|f| f.code.takes_reading()));
+            let findings = replicas.flat_map(|replica| replica.findings.iter().filter(|f| f.takes_reading()));
             findings.map(move |f| (vault, f.object))
         };
         (0..self.vaults.all().len()).flat_map(of_vault).collect()
@@ -213,23 +230,26 @@ impl Verify {
         share: Vec<(Place, Item)>,
         subjects: &mut [Subject],
         record: &mut VerificationRecord,
-    ) -> Result<()> {
+        failed: &mut [Option<Error>; 3],
+    ) {
+        let skipped = [0, 1, 2].map(|vault| failed[vault].is_some());
+        let share = share.into_iter().filter(|((_, vault, ..), _)| !skipped[*vault]);
         let reads = stream::iter(share).map(|((_, vault, ..), item)| async move {
             let shown = self.read_item(vault, &item).await;
-            shown.map(|shown| (vault, item.subjects, shown))
+            (vault, item.subjects, shown)
         });
         let mut reads = reads.buffer_unordered(READS_IN_FLIGHT);
         while let Some(read) = reads.next().await {
-            let (vault, of, shown) = read?;
+            let (vault, of, shown) = read;
             match shown {
-                Shown::Sound(bytes) => {
+                Err(e) => failed[vault] = Some(e),
+                Ok(Shown::Sound(bytes)) => {
                     record.vaults[vault].read += 1;
                     record.vaults[vault].read_bytes += bytes;
                 }
-                Shown::Wrong(code, key, why) => of.iter().for_each(|n| subjects[*n].note(code, key, &why)),
+                Ok(Shown::Wrong(code, key, why)) => of.iter().for_each(|n| subjects[*n].note(code, key, &why)),
             }
         }
-        Ok(())
     }
 
     async fn read_item(&self, vault: usize, item: &Item) -> Result<Shown> {

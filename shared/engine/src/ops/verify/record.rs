@@ -3,7 +3,7 @@
 use crate::catalog::{Collection, Finding, Record, RecordId};
 use crate::clock::Timestamp;
 use crate::id::{SnapshotId, VerificationId};
-use crate::limits::REPORTS_KEPT;
+use crate::limits::{REPORT_FINDINGS_KEPT, REPORTS_KEPT};
 use crate::vault::VaultPlace;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,10 @@ impl VerificationRecord {
                 vault.findings += report.findings.len() as u64;
             }
         }
-        self.reports = reports.iter().filter(|r| !r.findings.is_empty()).take(REPORTS_KEPT).cloned().collect();
+        let shortened = |report: &SnapshotReport| SnapshotReport {
+            findings: Finding::worst(report.findings.clone(), REPORT_FINDINGS_KEPT),
+            ..report.clone()
+        };
+        self.reports = reports.iter().filter(|r| !r.findings.is_empty()).take(REPORTS_KEPT).map(shortened).collect();
     }
 }

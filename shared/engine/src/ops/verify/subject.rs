@@ -41,14 +41,11 @@ impl Subject {
     }
 
     pub(super) fn report(&self, place: &VaultPlace) -> SnapshotReport {
-        let mut findings = self.findings.clone();
-        findings.sort();
-        findings.truncate(FINDINGS_KEPT);
         SnapshotReport {
             snapshot: self.snapshot,
             place: place.clone(),
             objects: self.inventory.as_ref().map_or(0, |i| i.objects().count() as u64 + 1),
-            findings,
+            findings: Finding::worst(self.findings.clone(), FINDINGS_KEPT),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::id::{SnapshotId, UsageId};
 use crate::inventory::Inventory;
 use crate::layout::ObjectKey;
+use crate::limits::USAGE_BACKUPS_KEPT;
 use crate::vault::VaultPlace;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -81,7 +82,7 @@ pub struct UsageRecord {
     pub at: Timestamp,
     /// The vaults, primary first.
     pub vaults: Vec<VaultUsage>,
-    /// The backups, oldest first.
+    /// The backups, oldest first; of very many the newest.
     pub backups: Vec<SnapshotUsage>,
     /// Bytes a day by which the primary vault grew since an earlier record, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -125,23 +126,45 @@ impl UsageRecord {
     }
 }
 
-/// Divides what the inventories name among their backups.
-pub(super) fn attribute(inventories: &[Inventory]) -> Vec<SnapshotUsage> {
-    let mut users: HashMap<ObjectKey, u64> = HashMap::new();
-    for object in inventories.iter().flat_map(Inventory::objects) {
-        *users.entry(object.key).or_default() += 1;
-    }
-    let of = |inventory: &Inventory| {
-        let mut usage = SnapshotUsage { backup: inventory.snapshot, bytes: 0, own_bytes: 0, share_bytes: 0 };
+/// Divides what inventories name among their backups. Keeps of each object its length and how many need it, and of each inventory
+/// which objects these are.
+#[derive(Default)]
+pub(super) struct Attribution {
+    places: HashMap<ObjectKey, u32>,
+    objects: Vec<(u64, u64)>,
+    backups: Vec<(SnapshotId, Vec<u32>)>,
+}
+
+impl Attribution {
+    pub(super) fn add(&mut self, inventory: &Inventory) {
+        let mut of = Vec::new();
         for object in inventory.objects() {
-            let users = users.get(&object.key).copied().unwrap_or(1);
-            usage.bytes += object.length;
-            usage.own_bytes += if users == 1 { object.length } else { 0 };
-            usage.share_bytes += object.length / users;
+            let next = self.objects.len() as u32;
+            let place = *self.places.entry(object.key).or_insert(next);
+            if place == next {
+                self.objects.push((object.length, 0));
+            }
+            self.objects[place as usize].1 += 1;
+            of.push(place);
         }
-        usage
-    };
-    inventories.iter().map(of).collect()
+        self.backups.push((inventory.snapshot, of));
+    }
+
+    /// Of the newest ones.
+    pub(super) fn finish(self) -> Vec<SnapshotUsage> {
+        let of = |(backup, objects): &(SnapshotId, Vec<u32>)| {
+            let mut usage = SnapshotUsage { backup: *backup, bytes: 0, own_bytes: 0, share_bytes: 0 };
+            for place in objects {
+                let (length, users) = self.objects[*place as usize];
+                usage.bytes += length;
+                usage.own_bytes += if users == 1 { length } else { 0 };
+                usage.share_bytes += length / users;
+            }
+            usage
+        };
+        let older = self.backups.len().saturating_sub(USAGE_BACKUPS_KEPT);
+        self.backups[older..].iter().map(of).collect()
+    }
 }
 
 #[cfg(test)]
