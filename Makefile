@@ -67,6 +67,10 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+.PHONY: plan
+plan: tools ## what prune would remove now, and why each backup stays; ARGS='--project P --region R'
+	@infra/plan $(ARGS)
+
 FILE ?= infra/local/sample/policies.json
 .PHONY: policies
 policies: ## check a file of policies and say what each class means; FILE=policies.json

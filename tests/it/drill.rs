@@ -194,14 +194,18 @@ async fn out_of_time_it_says_so_and_random_choice_stays_in_its_window() {
 }
 
 fn own_server(folder: &Path) -> PgSandbox {
-    PgSandbox::new(SandboxSettings {
+    PgSandbox::new(own_settings(folder))
+}
+
+fn own_settings(folder: &Path) -> SandboxSettings {
+    SandboxSettings {
         // The layer, as `make build` leaves it: the very files that Lambda gets.
         server: checkout("target/lambda/pg-server/pgsql").canonicalize().expect("`make build` makes it"),
         folder: folder.to_owned(),
         room_bytes: ROOM,
         clients: Clients::new(tools().join("clients")),
         sessions: 2,
-    })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,5 +297,12 @@ async fn a_project_is_restored_into_a_server_of_its_own_and_examined() {
         assert_eq!(told, BTreeSet::from(["not_validated", "owner"]), "nothing is left out: {:?}", done.warnings);
         assert_eq!(done.checks.iter().filter(|c| c.passed).count(), 2, "{:?}", done.checks);
     }
+    // Where there is no room for all of it, some tables are restored, and the record says so.
+    let small = SandboxSettings { room_bytes: 30_000_000, ..own_settings(folder.path()) };
+    let own = drill(&deployment.world, Arc::new(PgSandbox::new(small)), checks);
+    let sample = Drill { sessions: 2, clock: Arc::new(SystemClock), ..own };
+    let done = sample.run(DrillRequest::default()).await.expect("drills");
+    assert_eq!((done.outcome, done.extent), (DrillOutcome::Passed, Extent::Sample), "{:?}", done.error);
+    assert!(done.rows > 0 && done.bytes <= 10_000_000 && done.checks.is_empty(), "{done:?}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 0, "nothing is left");
 }

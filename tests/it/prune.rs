@@ -2,7 +2,7 @@
 
 use crate::incremental::large_scene;
 use crate::scene::{SEED, Scene};
-use engine::catalog::{self, Pin, SnapshotRecord, Status, Trigger};
+use engine::catalog::{self, Finding, FindingCode, Pin, SnapshotRecord, Status, Trigger};
 use engine::clock::Clock;
 use engine::error::ErrorKind;
 use engine::id::SnapshotId;
@@ -13,7 +13,7 @@ use engine::ops::prune::{PruneOutcome, PruneRecord};
 use engine::ops::restore::Selection;
 use engine::queue::BackupOrder;
 use engine::retention::{Reason, RetentionPolicy};
-use engine::vault::Vault;
+use engine::vault::{Vault, VaultRole};
 use engine::versions::{self, Versions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -419,4 +419,56 @@ async fn prune_that_is_killed_at_any_call_is_made_good_by_the_next() {
         require_restorable(&scene, &what).await;
         assert_eq!(settle(&scene, &what).await, wanted, "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_a_given_up_backup_left_expires_as_others_do_and_counts_for_nothing() {
+    let scene = Scene::new();
+    let given_up = live_a_day(&scene, 0).await;
+    // It was given up before its last write came to be.
+    let fail = |r: &mut SnapshotRecord| {
+        (r.status, r.completed_at, r.error) = (Status::Failed, Some(r.started_at), Some("given up".to_owned()));
+        Ok(true)
+    };
+    catalog::amend(&*scene.world.catalog, given_up, fail).await.expect("amends");
+    for day in 1..12 {
+        live_a_day(&scene, day).await;
+        scene.prune(POLICY, false).await.expect("prunes");
+    }
+    for vault in &scene.world.vaults {
+        assert!(!ids(&**vault).await.contains(&given_up));
+    }
+    require_restorable(&scene, "in the end").await;
+}
+
+#[tokio::test]
+async fn a_backup_that_no_vault_could_give_back_is_none_of_the_last_good_ones() {
+    let scene = Scene::new();
+    let good = live_a_day(&scene, 0).await;
+    let broken = live_a_day(&scene, 1).await;
+    let attempt = scene.records().await[0].attempt.expect("an attempt").id;
+    let unreadable =
+        Finding { code: FindingCode::Unreadable, object: ObjectKey::Pack(attempt, 0), message: String::new() };
+    let mark = |r: &mut SnapshotRecord| {
+        for role in VaultRole::ALL {
+            r.mark_verified(role, vec![unreadable.clone()], |_| false, r.started_at);
+        }
+        Ok(true)
+    };
+    catalog::amend(&*scene.world.catalog, broken, mark).await.expect("amends");
+    scene.world.clock.advance(20 * DAY);
+    let planned = scene.prune(RetentionPolicy { days: 0, ..POLICY }, true).await.expect("plans");
+    let kept = planned.decisions.iter().filter(|d| d.kept_by.contains(&Reason::Floor)).map(|d| d.id);
+    assert_eq!(kept.collect::<Vec<_>>(), [good]);
+}
+
+#[tokio::test]
+async fn an_inventory_of_which_only_a_marker_is_left_is_missed() {
+    let scene = Scene::new();
+    let id = live_a_day(&scene, 0).await;
+    let key = ObjectKey::Inventory(id).to_string();
+    scene.world.vaults[2].remove(&key);
+    scene.world.vaults[2].hide(&key);
+    let e = scene.prune(POLICY, false).await.expect_err("refused");
+    assert!(e.to_string().contains("its inventory is not listed"), "{e}");
 }

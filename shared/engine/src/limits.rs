@@ -102,6 +102,8 @@ pub const VERIFY_LEASE_S: i64 = 15 * 60;
 pub const DRILL_LEASE_S: i64 = 15 * 60;
 /// Rows take so many times their bytes once they are restored: the table, its indexes, and the server's log.
 pub const DRILL_GROWTH: u64 = 3;
+/// Of what a restore told, a drill's record keeps so much.
+pub const DRILL_WARNINGS_KEPT: usize = 50;
 /// A check of the owner may take so many seconds.
 pub const CHECK_S: u32 = 60;
 /// A backup of which nothing was heard for so long has stalled.

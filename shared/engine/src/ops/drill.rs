@@ -16,14 +16,15 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{DrillId, SnapshotId};
 use crate::inventory::{self, Inventory};
 use crate::keyring::Keyring;
-use crate::limits::{CHECK_S, DEADLINE_MARGIN_MAX_S, DRILL_GROWTH, DRILL_LEASE_S, RECORDS_KEPT_S};
+use crate::limits::{CHECK_S, DEADLINE_MARGIN_MAX_S, DRILL_GROWTH, DRILL_LEASE_S, DRILL_WARNINGS_KEPT, RECORDS_KEPT_S};
 use crate::manifest::Manifest;
 use crate::ops::restore::{Restore, RestoreRequest, Restored, Selection};
 use crate::policy::Policies;
 use crate::sandbox::{Sandbox, SandboxServer};
-use crate::scope::{RelationName, Scope};
+use crate::scope::RelationName;
 use crate::source::TableKind;
 use crate::vault::{Vault, Vaults};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,17 +185,18 @@ impl Drill {
         let vault = &self.vaults.all()[place];
         let inventory = self.choose(vault, request.backup).await?;
         record.backup = Some(inventory.snapshot);
-        let scope = self.sample(place, &inventory).await.map_err(about_the_backup)?;
-        if scope.is_some() {
+        let sample = self.sample(place, &inventory).await.map_err(about_the_backup)?;
+        if sample.is_some() {
             record.extent = Extent::Sample;
         }
         let server = self.sandbox.start().await.context("start a server to restore into").map_err(Wrong::Broken)?;
         let prove = async {
             let begun = self.clock.now();
-            let restored = self.restore(place, &inventory, scope, &*server).await.map_err(about_the_backup)?;
+            let restored = self.restore(place, &inventory, sample, &*server).await.map_err(about_the_backup)?;
             record.recovery_ms = Some(self.clock.now().since(begun));
             (record.tables, record.rows, record.bytes) = (restored.tables, restored.rows, restored.bytes);
             record.warnings = restored.warnings;
+            record.warnings.truncate(DRILL_WARNINGS_KEPT);
             self.examine(&*server, record).await
         };
         let done = self.in_time(prove, request.deadline).await;
@@ -209,7 +211,7 @@ impl Drill {
         &self,
         place: usize,
         inventory: &Inventory,
-        scope: Option<Scope>,
+        rows_of: Option<BTreeSet<RelationName>>,
         server: &dyn SandboxServer,
     ) -> Result<Restored> {
         let restore = Restore {
@@ -224,7 +226,7 @@ impl Drill {
             orders: None,
         };
         let selection = Selection::Snapshot(inventory.snapshot);
-        restore.run(RestoreRequest { scope, ..selection.into() }).await
+        restore.run(RestoreRequest { rows_of, ..selection.into() }).await
     }
 
     /// What the restore has not proven already.
@@ -291,7 +293,7 @@ impl Drill {
     }
 
     /// The tables that fit, chosen at random, where all do not.
-    async fn sample(&self, place: usize, inventory: &Inventory) -> Result<Option<Scope>> {
+    async fn sample(&self, place: usize, inventory: &Inventory) -> Result<Option<BTreeSet<RelationName>>> {
         let room = self.sandbox.room_bytes();
         if inventory.bytes.saturating_mul(DRILL_GROWTH) <= room {
             return Ok(None);
@@ -299,19 +301,19 @@ impl Drill {
         let sealed = self.vaults.all()[place].get(&inventory.manifest.key).await?;
         let manifest = Manifest::open(&self.keyrings[place], inventory.attempt, &sealed).await?;
         let mut left: Vec<_> = manifest.tables.iter().filter(|t| t.table.kind == TableKind::Table).collect();
-        let (mut tables, mut bytes) = (Vec::new(), 0u64);
+        let (mut tables, mut bytes) = (BTreeSet::new(), 0u64);
         while !left.is_empty() {
             let next = left.swap_remove((self.random()? % left.len() as u64) as usize);
             let with_it = bytes.saturating_add(next.tally.bytes.saturating_mul(DRILL_GROWTH));
             if with_it <= room {
                 bytes = with_it;
-                tables.push(RelationName { schema: next.table.schema.clone(), name: next.table.name.clone() });
+                tables.insert(RelationName { schema: next.table.schema.clone(), name: next.table.name.clone() });
             }
         }
         if tables.is_empty() {
             return Err(Error::exhausted("not even the smallest table fits into the drill's room"));
         }
-        Ok(Some(Scope { tables, leave_out_references: true, ..Scope::default() }))
+        Ok(Some(tables))
     }
 
     fn random(&self) -> Result<u64> {

@@ -34,17 +34,18 @@ use crate::mask::Masking;
 use crate::message;
 use crate::object::ObjectRef;
 use crate::policy::{Policies, Rule};
-use crate::scope::Scope;
+use crate::scope::{RelationName, Scope};
+use crate::source::Table;
 use crate::stage::Sha256;
 use crate::storage::Storage;
-use crate::target::{Loading, Outline, Target};
+use crate::target::{Loading, Outline, Rows, Target};
 use crate::vault::Vault;
 use blobs::Others;
 use bytes::Bytes;
 use futures::StreamExt;
 use masking::Masker;
 use serde::Serialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -60,13 +61,15 @@ pub struct RestoreRequest {
     pub masked: bool,
     /// Whether what the target holds is replaced; without it a target in use is refused.
     pub replace: Option<Replace>,
+    /// Only of these tables the rows are restored, and of all others the structure; all rows without it.
+    pub rows_of: Option<BTreeSet<RelationName>>,
     /// When the function will be stopped, if that is known.
     pub deadline: Option<Timestamp>,
 }
 
 impl From<Selection> for RestoreRequest {
     fn from(selection: Selection) -> Self {
-        Self { selection, scope: None, masked: false, replace: None, deadline: None }
+        Self { selection, scope: None, masked: false, replace: None, rows_of: None, deadline: None }
     }
 }
 
@@ -125,7 +128,7 @@ impl Restore {
     /// target.
     pub async fn run(&self, request: impl Into<RestoreRequest>) -> Result<Restored> {
         let asked_at = self.clock.now();
-        let RestoreRequest { selection, mut scope, masked, replace, deadline } = request.into();
+        let RestoreRequest { selection, mut scope, masked, replace, rows_of, deadline } = request.into();
         if let Some(scope) = &scope {
             scope.check()?;
         }
@@ -146,7 +149,13 @@ impl Restore {
             return Ok(self.restored(&manifest, &[], blobs, warnings));
         }
         let masker = Arc::new(Masker::new(masked.then(|| Arc::clone(&self.policies)), masking));
-        let outline = self.outline(&manifest, &masker, scope, masked, replace.is_some()).await?;
+        let mut outline = self.outline(&manifest, &masker, scope, masked, replace.is_some()).await?;
+        if let Some(rows_of) = rows_of {
+            let name = |t: &Table| RelationName { schema: t.schema.clone(), name: t.name.clone() };
+            for table in outline.tables.iter_mut().filter(|t| !rows_of.contains(&name(&t.table))) {
+                table.rows = Rows::LeftOut("only a sample of the tables is restored".to_owned());
+            }
+        }
         let Some(replace) = replace else {
             return self.fill(outline, &manifest, &masker, Others::Overwrite, Vec::new()).await;
         };
