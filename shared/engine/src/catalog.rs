@@ -9,8 +9,8 @@ mod finding;
 mod record;
 
 pub use document::{
-    Collection, Document, DocumentPage, Page, Record, RecordId, Versioned, amend, forget, get, insert, list, remove,
-    replace,
+    Collection, Document, DocumentPage, Page, Record, RecordId, Versioned, all, amend, forget, get, insert, list,
+    remove, replace,
 };
 pub use finding::{Finding, FindingCode};
 pub use record::{

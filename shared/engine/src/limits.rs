@@ -124,7 +124,8 @@ pub const REPLICATE_IN_FLIGHT: usize = 2;
 pub const PAGE_MAX: usize = 1_000;
 
 const MIB: usize = 1024 * 1024;
-const DAY_S: i64 = 24 * 60 * 60;
+/// A day.
+pub const DAY_S: i64 = 24 * 60 * 60;
 
 const _: () = assert!(EXTENT_BYTES <= PACK_BYTES);
 // An attempt that uses a checkpoint ends before what it lists may be deleted.

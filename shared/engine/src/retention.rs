@@ -7,12 +7,10 @@
 
 use crate::clock::Timestamp;
 use crate::id::SnapshotId;
-use crate::limits::CLOCK_SLACK_S;
+use crate::limits::{CLOCK_SLACK_S, DAY_S};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
-
-const DAY_S: i64 = 24 * 60 * 60;
 
 /// How long snapshots are kept. A snapshot stays as long as any rule keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

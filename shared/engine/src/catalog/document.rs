@@ -188,6 +188,22 @@ pub async fn list<R: Record>(catalog: &dyn Catalog, before: Option<R::Id>, limit
     Ok(Page { records, next })
 }
 
+/// Every record of a kind, newest first.
+///
+/// # Errors
+/// As [`Catalog::list`].
+pub async fn all<R: Record>(catalog: &dyn Catalog) -> Result<Vec<R>> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let page = list::<R>(catalog, before, PAGE_MAX).await.context(format!("list each {}", R::COLLECTION.noun()))?;
+        all.extend(page.records);
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
 /// Removes the records that are over. One that was written again meanwhile stays until the next time.
 ///
 /// # Errors

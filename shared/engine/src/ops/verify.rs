@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{SnapshotId, VerificationId};
 use crate::keyring::Keyring;
 use crate::layout::ObjectKey;
-use crate::limits::{DEADLINE_MARGIN_MAX_S, PAGE_MAX, RECORDS_KEPT_S, VERIFY_LEASE_S};
+use crate::limits::{DEADLINE_MARGIN_MAX_S, RECORDS_KEPT_S, VERIFY_LEASE_S};
 use crate::vault::Vaults;
 use crate::versions::Versions;
 use reading::Reread;
@@ -153,7 +153,8 @@ impl Verify {
         record: &mut VerificationRecord,
         now: Timestamp,
     ) -> Result<Vec<SnapshotReport>> {
-        let records = self.records().await?;
+        let records = catalog::all::<SnapshotRecord>(&*self.catalog).await?;
+        let records = records.into_iter().map(|r| (r.id, r)).collect();
         // A vault that does not answer keeps the others from nothing.
         let (mut subjects, mut failed) = (Vec::new(), None);
         // Each day another comes first: if the time does not suffice, it is another that is not looked at.
@@ -254,19 +255,6 @@ impl Verify {
             stay.extend(subjects);
         }
         Ok(stay)
-    }
-
-    async fn records(&self) -> Result<BTreeMap<SnapshotId, SnapshotRecord>> {
-        let (mut records, mut before) = (BTreeMap::new(), None);
-        loop {
-            let page = catalog::list::<SnapshotRecord>(&*self.catalog, before, PAGE_MAX).await;
-            let page = page.context("list the backups' records")?;
-            records.extend(page.records.into_iter().map(|r| (r.id, r)));
-            match page.next {
-                Some(next) => before = Some(next),
-                None => return Ok(records),
-            }
-        }
     }
 
     /// The hour before which everything was read.

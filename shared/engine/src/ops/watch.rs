@@ -15,9 +15,7 @@ use crate::id::UsageId;
 use crate::inventory::{self, Inventory};
 use crate::keyring::KeyService;
 use crate::layout::ROOT;
-use crate::limits::{
-    LOOKS_IN_FLIGHT, PAGE_MAX, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS,
-};
+use crate::limits::{LOOKS_IN_FLIGHT, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS};
 use crate::ops::drill::{DrillOutcome, DrillRecord};
 use crate::ops::prune::{PruneOutcome, PruneRecord};
 use crate::ops::verify::{VerificationRecord, VerifyOutcome};
@@ -100,7 +98,7 @@ impl Watch {
     /// Those of the catalog.
     pub async fn run(&self) -> Result<Watched> {
         let now = self.clock.now();
-        let records = all::<SnapshotRecord>(&*self.catalog).await.context("list the backups' records")?;
+        let records = catalog::all::<SnapshotRecord>(&*self.catalog).await?;
         let mut vitals = of_backups(&records, now);
         let first = records.iter().map(|r| r.started_at).min();
         let since = |at: Option<Timestamp>| at.or(first).map(|at| hours(at, now));
@@ -204,18 +202,6 @@ fn of_backups(records: &[SnapshotRecord], now: Timestamp) -> Vitals {
 
 fn hours(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from).max(0) as f64 / 3_600_000.0
-}
-
-async fn all<R: catalog::Record>(catalog: &dyn Catalog) -> Result<Vec<R>> {
-    let (mut all, mut before) = (Vec::new(), None);
-    loop {
-        let page = catalog::list::<R>(catalog, before, PAGE_MAX).await?;
-        all.extend(page.records);
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(all),
-        }
-    }
 }
 
 /// The newest records of a kind, newest first.

@@ -4,9 +4,9 @@ use super::marks::Marks;
 use super::survey::Objects;
 use crate::catalog::{self, Catalog, Collection, Record, RecordId};
 use crate::clock::Timestamp;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::id::{PruneId, SnapshotId};
-use crate::limits::{PAGE_MAX, RECORDS_KEPT_S};
+use crate::limits::RECORDS_KEPT_S;
 use crate::ops::restore::Hold;
 use crate::retention::{Decision, Reason, RetentionPolicy};
 use crate::vault::VaultPlace;
@@ -184,13 +184,6 @@ pub(super) async fn forget_holds(catalog: &dyn Catalog, now: Timestamp) -> Resul
 
 /// The snapshots that restores read at the moment.
 pub(super) async fn restoring(catalog: &dyn Catalog, now: Timestamp) -> Result<BTreeSet<SnapshotId>> {
-    let (mut held, mut before) = (BTreeSet::new(), None);
-    loop {
-        let page = catalog::list::<Hold>(catalog, before, PAGE_MAX).await.context("list what is being restored")?;
-        held.extend(page.records.iter().filter(|h| h.until > now).map(|h| h.snapshot));
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(held),
-        }
-    }
+    let holds = catalog::all::<Hold>(catalog).await?;
+    Ok(holds.iter().filter(|h| h.until > now).map(|h| h.snapshot).collect())
 }

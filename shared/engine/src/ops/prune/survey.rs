@@ -7,7 +7,7 @@ use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
 use crate::inventory::{self, Inventory};
 use crate::layout::{ObjectKey, ROOT};
-use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S, LOOKS_IN_FLIGHT, PAGE_MAX, PRUNE_GRACE_S, RECORDS_KEPT_S};
+use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S, LOOKS_IN_FLIGHT, PRUNE_GRACE_S, RECORDS_KEPT_S};
 use crate::retention::{Candidate, Standing};
 use crate::versions::{ObjectVersion, list_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -57,7 +57,8 @@ impl Keys {
 impl Survey {
     /// Looks at everything, the catalog first: what it calls complete must then be found.
     pub(super) async fn take(prune: &Prune) -> Result<Self> {
-        let records = records(prune).await?;
+        let records = catalog::all::<SnapshotRecord>(&*prune.catalog).await?;
+        let records = records.into_iter().map(|r| (r.id, r)).collect();
         let restoring = super::record::restoring(&*prune.catalog, prune.clock.now()).await?;
         let mut vaults: [Objects; 3] = Default::default();
         for (objects, versions) in vaults.iter_mut().zip(&prune.versions) {
@@ -268,17 +269,4 @@ impl Survey {
 /// The version that a reader finds.
 pub(super) fn current(versions: &[ObjectVersion]) -> Option<&ObjectVersion> {
     versions.iter().find(|v| v.latest && !v.delete_marker)
-}
-
-async fn records(prune: &Prune) -> Result<BTreeMap<SnapshotId, SnapshotRecord>> {
-    let (mut records, mut before) = (BTreeMap::new(), None);
-    loop {
-        let page = catalog::list::<SnapshotRecord>(&*prune.catalog, before, PAGE_MAX).await;
-        let page = page.context("list the backups' records")?;
-        records.extend(page.records.into_iter().map(|r| (r.id, r)));
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(records),
-        }
-    }
 }

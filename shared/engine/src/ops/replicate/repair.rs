@@ -6,7 +6,7 @@ use crate::catalog::{self, FindingCode, ReplicaState, SnapshotRecord};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::inventory::Inventory;
 use crate::layout::ObjectKey;
-use crate::limits::{LOOKS_IN_FLIGHT, PAGE_MAX, REPLICATE_IN_FLIGHT};
+use crate::limits::{LOOKS_IN_FLIGHT, REPLICATE_IN_FLIGHT};
 use crate::object::ObjectRef;
 use crate::stage::Storable;
 use crate::vault::{PutOutcome, Vault, put_once};
@@ -16,16 +16,9 @@ use std::sync::Arc;
 impl Replicate {
     /// The records of snapshots that miss something in some vault.
     pub(super) async fn damaged(&self) -> Result<Vec<SnapshotRecord>> {
-        let (mut damaged, mut before) = (Vec::new(), None);
-        loop {
-            let page = catalog::list::<SnapshotRecord>(&*self.catalog, before, PAGE_MAX).await;
-            let page = page.context("list the backups' records")?;
-            damaged.extend(page.records.into_iter().filter(|r| r.expired_at.is_none() && lacks_something(r)));
-            match page.next {
-                Some(next) => before = Some(next),
-                None => return Ok(damaged),
-            }
-        }
+        let mut records = catalog::all::<SnapshotRecord>(&*self.catalog).await?;
+        records.retain(|r| r.expired_at.is_none() && lacks_something(r));
+        Ok(records)
     }
 
     /// Puts back what a snapshot lacks in the vaults in which `verify` found something missing, inventories last. Each object is

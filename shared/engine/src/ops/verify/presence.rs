@@ -9,15 +9,13 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory::Inventory;
 use crate::layout::{ObjectKey, ROOT};
-use crate::limits::{LOCK_AHEAD_S, LOOKS_IN_FLIGHT};
+use crate::limits::{DAY_S, LOCK_AHEAD_S, LOOKS_IN_FLIGHT};
 use crate::object::ObjectRef;
 use crate::stage::Storable;
 use crate::vault::ObjectMeta;
 use crate::versions::{ObjectLock, ObjectVersion, list_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-const DAY_S: i64 = 24 * 60 * 60;
 
 /// The versions of a vault's objects, newest first.
 type Listed = HashMap<ObjectKey, Vec<ObjectVersion>>;
