@@ -50,7 +50,7 @@ impl Deployment {
     }
 
     pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
-        Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
+        self.world.keyring(region)
     }
 
     /// How a database is read.

@@ -105,17 +105,8 @@ async fn a_backup_that_is_killed_at_any_call_is_settled_by_the_next() {
     for step in 1..=steps {
         let what = format!("seed {SEED}, killed at call {step} of {steps}");
         let scene = Scene::with_objects();
-        {
-            // Dropping the future is what a kill looks like: nothing of it runs any more.
-            let run = scene.back_up();
-            tokio::pin!(run);
-            while scene.world.faults.steps() < step {
-                tokio::select! {
-                    biased;
-                    made = &mut run => { made.expect("backs up"); break; }
-                    () = tokio::task::yield_now() => {}
-                }
-            }
+        if let Some(made) = scene.killed_at(step, std::pin::pin!(scene.back_up())).await {
+            made.expect("backs up");
         }
         scene.require_whole_inventories(&what).await;
         scene.recover().await;

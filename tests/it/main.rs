@@ -19,6 +19,7 @@ mod layout;
 mod backup;
 mod replicate;
 mod prune;
+mod rotate;
 mod restore;
 mod versions;
 mod project;

@@ -5,15 +5,17 @@ use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
 use engine::inventory;
 use engine::keyring::Keyring;
-use engine::limits::LEASE_TTL_S;
+use engine::limits::{DEADLINE_MARGIN_MAX_S, LEASE_TTL_S};
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::ops::prune::{Prune, PruneRequest, Pruned};
 use engine::ops::replicate::Replicate;
 use engine::ops::restore::{Restore, Restored, Selection};
+use engine::ops::rotate::{Rotate, RotationRecord};
 use engine::ops::verify::{Level, VerificationRecord, Verify, VerifyReport, VerifyRequest, VerifySettings};
 use engine::queue::BackupOrder;
 use engine::retention::RetentionPolicy;
 use engine::vault::{Vault, list_all};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{MemorySource, MemoryStorage, MemoryTarget, World};
@@ -61,7 +63,7 @@ impl Scene {
     }
 
     pub(crate) fn keyring(&self, region: usize) -> Arc<Keyring> {
-        Arc::new(Keyring::new(Arc::clone(&self.world.keys[region]) as _, Arc::clone(&self.world.entropy) as _))
+        self.world.keyring(region)
     }
 
     pub(crate) async fn back_up(&self) -> Result<BackupOutcome> {
@@ -115,6 +117,39 @@ impl Scene {
             policy,
         };
         prune.run(PruneRequest { dry_run, deadline: None }).await
+    }
+
+    /// One run, of some seconds if it is said.
+    pub(crate) async fn rotate(&self, seconds: Option<i64>) -> Result<Option<RotationRecord>> {
+        self.rotate_at(Arc::clone(&self.world.clock) as _, seconds).await
+    }
+
+    pub(crate) async fn rotate_at(
+        &self,
+        clock: Arc<dyn Clock>,
+        seconds: Option<i64>,
+    ) -> Result<Option<RotationRecord>> {
+        let rotate = Rotate {
+            vaults: self.world.ports(),
+            keyring: self.keyring(0),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock,
+            entropy: Arc::clone(&self.world.entropy) as _,
+        };
+        let deadline = seconds.map(|s| self.world.clock.now().plus_s(DEADLINE_MARGIN_MAX_S + s));
+        rotate.run(deadline).await
+    }
+
+    /// Runs something until so many calls were made, and no further: whoever drops it then kills it. What it gave, if it came to
+    /// its end before.
+    pub(crate) async fn killed_at<T>(&self, step: u64, mut run: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut run => return Some(done),
+                () = tokio::task::yield_now() => if self.world.faults.steps() >= step { return None },
+            }
+        }
     }
 
     pub(crate) async fn verify(&self, level: Level) -> Result<VerifyReport> {

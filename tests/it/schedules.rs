@@ -1,4 +1,4 @@
-//! Random schedules: backups, replication, expiry, verification and restores in any order, with lost, doubled and reordered events, calls
+//! Random schedules: backups, replication, expiry, verification, rotation of keys and restores in any order, with lost, doubled and reordered events, calls
 //! that fail, runs that are killed, and clocks that jump. After every step what must always hold does; at quiet, every backup that the
 //! policy keeps restores from every vault alone.
 //!
@@ -17,9 +17,10 @@ use engine::queue::BackupOrder;
 use engine::retention::RetentionPolicy;
 use engine::vault::list_all;
 use futures::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use testkit::{MemoryTarget, SeededEntropy, When};
+use testkit::{KeyState, MemoryTarget, SeededEntropy, SlowClock, When};
 
 const SCHEDULES: u64 = 1_000;
 const STEPS: u64 = 60;
@@ -38,14 +39,15 @@ type Rows = BTreeMap<String, Vec<String>>;
 struct Schedule {
     scene: Scene,
     dice: SeededEntropy,
-    /// What each backup must give back.
-    wanted: BTreeMap<SnapshotId, Rows>,
+    /// What each backup must give back, by what its generations share.
+    wanted: BTreeMap<[u8; 10], Rows>,
     /// What was seen of each record.
     seen: BTreeMap<SnapshotId, SnapshotRecord>,
     /// The latest that any clock has shown.
     latest: Timestamp,
     said: Vec<String>,
     restores: u64,
+    rotated: u64,
 }
 
 /// What all schedules together have come by: or else they would show nothing.
@@ -56,6 +58,7 @@ struct Come {
     expired: usize,
     removed: usize,
     restores: u64,
+    rotated: u64,
 }
 
 impl Schedule {
@@ -70,6 +73,7 @@ impl Schedule {
             latest,
             said: Vec::new(),
             restores: 0,
+            rotated: 0,
         }
     }
 
@@ -99,14 +103,7 @@ impl Schedule {
             }
             1 => {
                 said.push_str(&format!(", killed at call {at}"));
-                tokio::pin!(run);
-                loop {
-                    tokio::select! {
-                        biased;
-                        done = &mut run => return Some(done),
-                        () = tokio::task::yield_now() => if faults.steps() >= at { return None },
-                    }
-                }
+                self.scene.killed_at(at, std::pin::pin!(run)).await
             }
             _ => Some(run.await),
         }
@@ -114,7 +111,7 @@ impl Schedule {
 
     async fn step(&mut self) {
         let mut said;
-        match self.below(14) {
+        match self.below(16) {
             0 | 1 => {
                 let table = ["large", "small", "empty"][self.below(3) as usize];
                 let place = self.below(40) as usize;
@@ -158,6 +155,17 @@ impl Schedule {
                     assert!(wrong.is_empty(), "{wrong:?}");
                 }
             }
+            11 => {
+                said = "rotate".to_owned();
+                if self.scene.world.former.len() < 3 && self.below(3) == 0 {
+                    said = "change the key and rotate".to_owned();
+                    self.scene.world.change_key(self.dice.next()).expect("another key");
+                }
+                // Each look at the clock takes some time, so it is out of time now and then.
+                let seconds = [None, Some(self.below(30) as i64)][self.below(2) as usize];
+                let slow = Arc::new(SlowClock::new(Arc::clone(&self.scene.world.clock), Duration::from_secs(1)));
+                let _ = self.disturbed(self.scene.rotate_at(slow, seconds), &mut said).await;
+            }
             _ => {
                 let s = [600, 7_200, DAY_S, 2 * DAY_S, 4 * DAY_S, -1_800][self.below(6) as usize];
                 said = format!("the clock moves by {s} s");
@@ -175,7 +183,7 @@ impl Schedule {
         self.scene.require_whole_inventories("an inventory").await;
         let rows = self.rows();
         for id in inventory::list(&*self.scene.world.vaults[0]).await.expect("lists") {
-            self.wanted.entry(id).or_insert_with(|| rows.clone());
+            self.wanted.entry(id.root()).or_insert_with(|| rows.clone());
         }
         let records = self.scene.records().await;
         for record in &records {
@@ -185,9 +193,11 @@ impl Schedule {
                 assert!(before.expired_at.is_none() || record.expired_at.is_some(), "{} came back", record.id);
             }
             if record.expired_at.is_some() && record.status == Status::Completed {
+                let is_later = |r: &SnapshotRecord| r.id.root() == record.id.root() && r.id > record.id;
+                let is_last = !records.iter().any(is_later);
                 let taken_at = record.summary.as_ref().expect("a summary").taken_at;
                 assert!(
-                    taken_at.plus_s(3 * DAY_S) <= self.latest,
+                    !is_last || taken_at.plus_s(3 * DAY_S) <= self.latest,
                     "{} was let go before its days were over",
                     record.id
                 );
@@ -195,12 +205,12 @@ impl Schedule {
             self.seen.insert(record.id, record.clone());
         }
         let good = |r: &&SnapshotRecord| r.status == Status::Completed;
-        let kept = records.iter().filter(good).filter(|r| r.expired_at.is_none()).count();
-        let made = self.seen.values().filter(good).count();
+        let kept = records.iter().filter(good).filter(|r| r.expired_at.is_none());
+        let kept = kept.map(|r| r.id.root()).collect::<BTreeSet<_>>().len();
+        let made = self.seen.values().filter(good).map(|r| r.id.root()).collect::<BTreeSet<_>>().len();
         assert!(kept >= made.min(2), "{kept} of {made} good backups are left");
         // One of them is restored, from any vault.
-        let whole: Vec<SnapshotId> =
-            records.iter().filter(good).filter(|r| r.expired_at.is_none()).map(|r| r.id).collect();
+        let whole: Vec<SnapshotId> = records.iter().filter(|r| is_kept(r, &records)).map(|r| r.id).collect();
         if !whole.is_empty() {
             let id = whole[self.below(whole.len() as u64) as usize];
             self.require_restorable(id, self.below(3) as usize).await;
@@ -212,7 +222,20 @@ impl Schedule {
         let target = MemoryTarget::new(self.scene.world.faults.clone());
         let restored = self.scene.restore(vault, Selection::Snapshot(id), &target).await;
         restored.unwrap_or_else(|e| panic!("{id} from vault {vault}: {e}"));
-        assert_eq!(&target.rows(), &self.wanted[&id], "{id} from vault {vault}");
+        assert_eq!(&target.rows(), &self.wanted[&id.root()], "{id} from vault {vault}");
+    }
+
+    /// Nothing needs a former key any more.
+    async fn rotate_to_the_end(&mut self) {
+        for _ in 0..5 {
+            let Some(rotation) = self.scene.rotate(None).await.expect("rotates") else { break };
+            assert!(rotation.not_sealed.is_empty(), "{rotation:?}");
+            self.rotated += rotation.backups;
+            self.scene.replicate().reconcile().await.expect("reconciles");
+        }
+        let last = self.scene.rotate(None).await.expect("rotates");
+        assert_eq!(last, None, "it has come to its end");
+        self.scene.world.former.iter().flatten().for_each(|key| key.set_state(KeyState::Disabled));
     }
 
     /// Everything comes to its end.
@@ -221,19 +244,27 @@ impl Schedule {
         self.scene.world.clock.advance(Duration::from_secs(LEASE_TTL_S as u64 * 20));
         self.scene.recover().await;
         self.scene.replicate().reconcile().await.expect("reconciles");
+        self.rotate_to_the_end().await;
         self.check().await;
         self.scene.prune(POLICY, false).await.expect("prunes");
         let verified = self.scene.verify(Level::Everything).await.expect("verifies");
         assert!(verified.is_clean(), "{:?}", verified.record.summary());
-        for record in self.scene.records().await {
+        let records = self.scene.records().await;
+        for record in &records {
             assert!(record.is_settled(), "{} is {:?}", record.id, record.status);
-            if record.status == Status::Completed && record.expired_at.is_none() {
+            if is_kept(record, &records) {
                 for vault in 0..3 {
                     self.require_restorable(record.id, vault).await;
                 }
             }
         }
     }
+}
+
+/// Whether a backup is to be restorable: it is whole, and nobody let it go, in whatever generation.
+fn is_kept(record: &SnapshotRecord, records: &[SnapshotRecord]) -> bool {
+    let last = record.superseded_by.and_then(|id| records.iter().find(|r| r.id == id)).unwrap_or(record);
+    record.status == Status::Completed && record.expired_at.is_none() && last.expired_at.is_none()
 }
 
 #[tokio::test]
@@ -260,11 +291,13 @@ async fn in_any_order_and_however_disturbed_what_must_hold_holds() {
         let removed = schedule.scene.world.faults.calls();
         come.removed += removed.iter().filter(|c| c.operation == "delete_version").count();
         come.restores += schedule.restores;
+        come.rotated += schedule.rotated;
     }
     let enough = come.completed > 5_000
         && come.failed > 1_000
         && come.expired > 500
         && come.removed > 5_000
-        && come.restores > 50_000;
+        && come.restores > 50_000
+        && come.rotated > 1_000;
     assert!(enough || number("BACKUP_SCHEDULES", SCHEDULES) < SCHEDULES, "{come:?}");
 }

@@ -8,7 +8,6 @@ use engine::catalog::{Phase, Status};
 use engine::clock::Clock;
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
-use engine::keyring::Keyring;
 use engine::ops::backup::{Backup, BackupOutcome, BackupRequest, BackupSettings};
 use engine::queue::BackupOrder;
 use lambda_runtime::LambdaEvent;
@@ -129,21 +128,19 @@ impl Function {
             lock_timeout: LOCK_TIMEOUT,
             owner: format!("{}/{}", self.settings.vaults()?[0].bucket, self.settings.source),
         });
-        let entropy = Arc::new(SystemEntropy);
         let vaults = self.clients.vaults()?;
         let primary = &vaults.primary().place().region;
         if primary != region {
             tracing::warn!(function = %region, vault = %primary, "the function does not run in the primary vault's region");
         }
-        let keyring = Keyring::new(self.clients.keys(primary)?, Arc::clone(&entropy) as _);
         let backup = Backup {
-            keyring: Arc::new(keyring),
+            keyring: self.clients.keyring(primary)?,
             vaults,
             catalog: self.clients.catalog()?,
             source: Arc::new(source),
             storage: self.clients.source_storage().await?,
             clock: Arc::new(SystemClock),
-            entropy,
+            entropy: Arc::new(SystemEntropy),
             settings: BackupSettings {
                 source: self.settings.source.clone(),
                 sessions: *sessions,

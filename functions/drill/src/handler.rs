@@ -6,7 +6,6 @@ use aws::settings::{DrillSettings, Settings};
 use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
 use engine::id::SnapshotId;
-use engine::keyring::Keyring;
 use engine::ops::drill::{Drill, DrillOutcome, DrillRecord, DrillRequest};
 use engine::sandbox::Sandbox;
 use lambda_runtime::LambdaEvent;
@@ -74,12 +73,10 @@ impl Function {
     }
 
     async fn run(&self, event: &Event, deadline: Option<Timestamp>) -> Result<DrillRecord> {
-        let keyring = |region: &str| Ok(Arc::new(Keyring::new(self.clients.keys(region)?, Arc::new(SystemEntropy))));
-        let [primary, secondary, tertiary] = self.settings.vaults()?;
         let settings = self.settings.drill()?;
         let drill = Drill {
             vaults: self.clients.vaults()?,
-            keyrings: [keyring(&primary.region)?, keyring(&secondary.region)?, keyring(&tertiary.region)?],
+            keyrings: self.clients.keyrings()?,
             catalog: self.clients.catalog()?,
             sandbox: self.sandbox(settings).await?,
             clock: Arc::new(SystemClock),

@@ -6,7 +6,6 @@ use aws::settings::{Environment, Settings};
 use engine::clock::{Clock, Timestamp};
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
-use engine::keyring::Keyring;
 use engine::ops::restore::{Orders, Replace, Restore, RestoreRequest, Restored, Selection};
 use engine::scope::Scope;
 use lambda_runtime::LambdaEvent;
@@ -93,7 +92,7 @@ impl Function {
             sessions: self.settings.sessions,
         });
         let restore = Restore {
-            keyring: Arc::new(Keyring::new(self.clients.keys(region)?, Arc::new(SystemEntropy))),
+            keyring: self.clients.keyring(region)?,
             vault,
             target: Arc::new(target),
             storage: self.clients.target_storage(environment).await?,

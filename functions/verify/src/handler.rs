@@ -5,7 +5,6 @@ use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
 use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
-use engine::keyring::Keyring;
 use engine::ops::verify::{Level, VerificationRecord, Verify, VerifyReport, VerifyRequest, VerifySettings};
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
@@ -68,12 +67,10 @@ impl Function {
     }
 
     async fn run(&self, level: Level, deadline: Option<Timestamp>) -> Result<VerifyReport> {
-        let keyring = |region: &str| Ok(Arc::new(Keyring::new(self.clients.keys(region)?, Arc::new(SystemEntropy))));
-        let [primary, secondary, tertiary] = self.settings.vaults()?;
         let verify = Verify {
             vaults: self.clients.vaults()?,
             versions: self.clients.versions()?,
-            keyrings: [keyring(&primary.region)?, keyring(&secondary.region)?, keyring(&tertiary.region)?],
+            keyrings: self.clients.keyrings()?,
             catalog: self.clients.catalog()?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

@@ -4,6 +4,7 @@
 
 use crate::catalog::DynamoCatalog;
 use crate::keys::KmsKeys;
+use crate::machine::SystemEntropy;
 use crate::queue::SqsQueue;
 use crate::secrets;
 use crate::settings::{DatabaseAddress, Environment, Secret, Settings, StorageSetting};
@@ -16,7 +17,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 pub use aws_sdk_s3::config::Credentials;
 use engine::catalog::Catalog;
 use engine::error::{Error, Result};
-use engine::keyring::KeyService;
+use engine::keyring::{KeyService, Keyring};
 use engine::queue::BackupQueue;
 use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
@@ -95,6 +96,27 @@ impl Clients {
     pub fn keys(&self, region: &str) -> Result<Arc<dyn KeyService>> {
         let key = self.settings.key()?.in_region(region);
         Ok(Arc::new(KmsKeys::new(aws_sdk_kms::Client::new(&self.in_region(region)), key)))
+    }
+
+    /// The deployment's key in a region to seal with, and those that it had before to open what they sealed.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub fn keyring(&self, region: &str) -> Result<Arc<Keyring>> {
+        let client = aws_sdk_kms::Client::new(&self.in_region(region));
+        let former = self.settings.former_keys.iter().map(|key| key.in_region(region));
+        let former = former.map(|key| Arc::new(KmsKeys::new(client.clone(), key)) as _).collect();
+        let keyring = Keyring::new(self.keys(region)?, Arc::new(SystemEntropy));
+        Ok(Arc::new(keyring.with_former(former)))
+    }
+
+    /// Those of the regions of the three vaults, in the same order.
+    ///
+    /// # Errors
+    /// As [`Self::vaults`] and [`Self::keyring`].
+    pub fn keyrings(&self) -> Result<[Arc<Keyring>; 3]> {
+        let [primary, secondary, tertiary] = self.settings.vaults()?;
+        Ok([self.keyring(&primary.region)?, self.keyring(&secondary.region)?, self.keyring(&tertiary.region)?])
     }
 
     /// The catalog, in this function's region.

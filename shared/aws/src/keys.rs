@@ -50,6 +50,10 @@ impl KeyService for KmsKeys {
         Ok((key, EncryptedDataKey { provider_id: KMS_PROVIDER.to_owned(), provider_info, ciphertext }))
     }
 
+    fn wrapped(&self, data_key: &EncryptedDataKey) -> bool {
+        require_wrapped_by(&self.key, data_key).is_ok()
+    }
+
     async fn check(&self) -> Result<()> {
         let described = self.client.describe_key().key_id(self.key.to_string()).send().await;
         let described = described.map_err(|e| DESCRIBE.failed(&e))?.key_metadata;

@@ -82,6 +82,8 @@ pub struct Settings {
     pub policies: Arc<Policies>,
     /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
     pub queue: Option<String>,
+    /// `BACKUP_FORMER_KEY_IDS`: keys that open what they sealed, and seal nothing any more.
+    pub former_keys: Vec<KeyArn>,
     /// `BACKUP_PG_BIN`: where `pg_dump` is.
     pub pg_bin: PathBuf,
     /// `BACKUP_TLS_ROOTS`: a PEM file of the authorities that a database's certificate may come from.
@@ -142,6 +144,7 @@ impl Settings {
             pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
             vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),
+            former_keys: groups::former_keys(&mut r),
             key: needs.contains(&Need::Key).then(|| groups::key(&mut r)).flatten(),
             table: groups::table(&mut r, needs.contains(&Need::Catalog)),
             database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),

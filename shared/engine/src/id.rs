@@ -63,6 +63,27 @@ macro_rules! ids {
     )+};
 }
 
+impl SnapshotId {
+    /// The id of the same backup when it is sealed again: a millisecond later, and otherwise alike, so it takes its place in
+    /// the order of all.
+    #[must_use]
+    pub fn next_generation(self) -> Self {
+        let mut bytes = *self.0.as_bytes();
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&bytes[..6]);
+        let next = u64::from_be_bytes(millis).wrapping_add(1).to_be_bytes();
+        bytes[..6].copy_from_slice(&next[2..]);
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// What all generations of one backup share, and no two backups do.
+    pub fn root(&self) -> [u8; 10] {
+        let mut random = [0; 10];
+        random.copy_from_slice(&self.0.as_bytes()[6..]);
+        random
+    }
+}
+
 ids! {
     /// One complete, restorable point; the API calls it a backup.
     SnapshotId, "backup id";
@@ -76,4 +97,23 @@ ids! {
     DrillId, "drill id";
     /// One count of what the backups take.
     UsageId, "usage id";
+    /// One rotation of keys.
+    RotationId, "rotation id";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_comes_right_after_the_one_before_it() {
+        let of = |text: &str| text.parse::<SnapshotId>().expect("an id");
+        let first = of("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071");
+        let second = first.next_generation();
+        assert_eq!(second, of("019ab3c4-5d6f-7f80-9a1b-2c3d4e5f6071"));
+        assert_eq!(of("019ab3c4-ffff-7f80-9a1b-2c3d4e5f6071").next_generation().to_string()[..13], *"019ab3c5-0000");
+        assert!(second > first && second.made_at().since(first.made_at()) == 1);
+        assert_eq!(first.root(), second.root());
+        assert_ne!(first.root(), of("019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6072").root());
+    }
 }

@@ -14,6 +14,7 @@ use crate::object::ObjectRef;
 use crate::stage::Storable;
 use crate::vault::{Vault, list_all};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// The list of a snapshot's objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,11 @@ pub struct Inventory {
     pub format: u32,
     /// The snapshot.
     pub snapshot: SnapshotId,
-    /// The attempt that made it.
+    /// The attempt that made it: what its manifest and schema are sealed for.
     pub attempt: AttemptId,
+    /// The attempt that read it from the source, where it was sealed again since.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_by: Option<AttemptId>,
     /// The name of the source.
     pub source: String,
     /// When it was asked for.
@@ -52,6 +56,7 @@ impl Inventory {
             format: manifest.format,
             snapshot: manifest.snapshot,
             attempt: manifest.attempt,
+            read_by: Some(manifest.read_by()).filter(|read_by| *read_by != manifest.attempt),
             source: manifest.source.clone(),
             started_at,
             taken_at: manifest.taken_at,
@@ -62,6 +67,11 @@ impl Inventory {
             schema: manifest.schema,
             packs: manifest.packs.clone(),
         }
+    }
+
+    /// The attempt that read it from the source.
+    pub fn read_by(&self) -> AttemptId {
+        self.read_by.unwrap_or(self.attempt)
     }
 
     /// Its own key.
@@ -137,19 +147,34 @@ pub async fn read(vault: &dyn Vault, snapshot: SnapshotId) -> Result<(Inventory,
     Ok((inventory, Storable::new(bytes.into())))
 }
 
-/// The snapshots that a vault holds whole, oldest first.
+/// The snapshots that a vault holds whole, oldest first; of one that was sealed again, the last generation.
 ///
 /// # Errors
 /// Those of the vault.
 pub async fn list(vault: &dyn Vault) -> Result<Vec<SnapshotId>> {
     let keys = list_all(vault, SNAPSHOTS).await?;
-    let mut ids: Vec<SnapshotId> = keys
-        .iter()
-        .filter_map(|key| match key.parse() {
-            Ok(ObjectKey::Inventory(id)) => Some(id),
-            _ => None,
-        })
-        .collect();
+    Ok(last_generations(keys.iter().filter_map(|key| match key.parse() {
+        Ok(ObjectKey::Inventory(id)) => Some(id),
+        _ => None,
+    })))
+}
+
+/// The last generation of a snapshot that a vault holds whole: whoever remembers an earlier one means the same backup.
+///
+/// # Errors
+/// Those of the vault.
+pub async fn last_generation(vault: &dyn Vault, snapshot: SnapshotId) -> Result<Option<SnapshotId>> {
+    Ok(list(vault).await?.into_iter().find(|id| id.root() == snapshot.root()))
+}
+
+/// Of some snapshots, in their order, those that were not sealed again.
+pub fn last_generations(ids: impl IntoIterator<Item = SnapshotId>) -> Vec<SnapshotId> {
+    let mut last: HashMap<[u8; 10], SnapshotId> = HashMap::new();
+    for id in ids {
+        let newest = last.entry(id.root()).or_insert(id);
+        *newest = id.max(*newest);
+    }
+    let mut ids: Vec<SnapshotId> = last.into_values().collect();
     ids.sort_unstable();
-    Ok(ids)
+    ids
 }

@@ -57,6 +57,9 @@ pub trait KeyService: Send + Sync {
     /// `Denied` when the key is disabled or may not be used, `NotFound` when there is none, `Unavailable`.
     async fn generate(&self, context: &Context) -> Result<(DataKey, EncryptedDataKey)>;
 
+    /// Whether a data key says that it was wrapped by this key, in whatever region.
+    fn wrapped(&self, data_key: &EncryptedDataKey) -> bool;
+
     /// Whether the key would work, as far as can be told without using it.
     ///
     /// # Errors
@@ -73,6 +76,8 @@ pub trait KeyService: Send + Sync {
 /// Generates sealing keys, and finds the data keys of messages to be opened; each is asked for once.
 pub struct Keyring {
     service: Arc<dyn KeyService>,
+    /// Keys that seal nothing any more.
+    former: Vec<Arc<dyn KeyService>>,
     entropy: Arc<dyn Entropy>,
     opened: Mutex<HashMap<Vec<u8>, Arc<DataKey>>>,
 }
@@ -84,7 +89,23 @@ const OPENED_MAX: usize = 4_096;
 impl Keyring {
     /// Over a key service.
     pub fn new(service: Arc<dyn KeyService>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { service, entropy, opened: Mutex::new(HashMap::new()) }
+        Self { service, former: Vec::new(), entropy, opened: Mutex::new(HashMap::new()) }
+    }
+
+    /// That also opens what former keys sealed.
+    #[must_use]
+    pub fn with_former(self, former: Vec<Arc<dyn KeyService>>) -> Self {
+        Self { former, ..self }
+    }
+
+    /// Whether there is anything that a message could be sealed under, and is not sealed under any more.
+    pub fn has_former(&self) -> bool {
+        !self.former.is_empty()
+    }
+
+    /// Whether a message is sealed under the key that seals now.
+    pub fn is_current(&self, header: &Header) -> bool {
+        header.edks.iter().any(|wrapped| self.service.wrapped(wrapped))
     }
 
     /// A new data key for a purpose of an attempt.
@@ -129,7 +150,8 @@ impl Keyring {
             if let Some(key) = self.opened().get(&cache_key) {
                 return Ok(Arc::clone(key));
             }
-            match self.service.decrypt(&header.context, wrapped).await {
+            let service = self.former.iter().find(|former| former.wrapped(wrapped)).unwrap_or(&self.service);
+            match service.decrypt(&header.context, wrapped).await {
                 Ok(key) => {
                     let key = Arc::new(key);
                     let mut opened = self.opened();

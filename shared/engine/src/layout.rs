@@ -3,6 +3,7 @@
 //! ```text
 //! v1/packs/<attempt>/<nnnnnn>
 //! v1/checkpoints/<attempt>/<nnnn>
+//! v1/moves/<attempt>/<nnnn>
 //! v1/snapshots/<snapshot>/schema | manifest | inventory.json
 //! ```
 //! A key that does not parse is nobody's: it is neither copied nor deleted.
@@ -19,6 +20,8 @@ pub const ROOT: &str = "v1/";
 pub const SNAPSHOTS: &str = "v1/snapshots/";
 /// Where checkpoints lie.
 pub const CHECKPOINTS: &str = "v1/checkpoints/";
+/// Where lists of moves lie.
+pub const MOVES: &str = "v1/moves/";
 const PACK_MAX: u32 = 999_999;
 const CHECKPOINT_MAX: u32 = 9_999;
 
@@ -30,6 +33,8 @@ pub enum ObjectKey {
     Pack(AttemptId, u32),
     /// What an unfinished attempt has stored.
     Checkpoint(AttemptId, u32),
+    /// Where a run of `rotate` has moved what it sealed again.
+    Moves(AttemptId, u32),
     /// The sealed schema archive of a snapshot.
     Schema(SnapshotId),
     /// The sealed manifest of a snapshot.
@@ -43,6 +48,7 @@ impl fmt::Display for ObjectKey {
         match self {
             Self::Pack(attempt, n) => write!(f, "v1/packs/{attempt}/{n:06}"),
             Self::Checkpoint(attempt, n) => write!(f, "v1/checkpoints/{attempt}/{n:04}"),
+            Self::Moves(attempt, n) => write!(f, "v1/moves/{attempt}/{n:04}"),
             Self::Schema(id) => write!(f, "v1/snapshots/{id}/schema"),
             Self::Manifest(id) => write!(f, "v1/snapshots/{id}/manifest"),
             Self::Inventory(id) => write!(f, "v1/snapshots/{id}/inventory.json"),
@@ -60,6 +66,7 @@ impl FromStr for ObjectKey {
             ["v1", "checkpoints", attempt, n] => {
                 Some(Self::Checkpoint(attempt.parse()?, number(n, 4, CHECKPOINT_MAX)?))
             }
+            ["v1", "moves", attempt, n] => Some(Self::Moves(attempt.parse()?, number(n, 4, CHECKPOINT_MAX)?)),
             ["v1", "snapshots", id, "schema"] => Some(Self::Schema(id.parse()?)),
             ["v1", "snapshots", id, "manifest"] => Some(Self::Manifest(id.parse()?)),
             ["v1", "snapshots", id, "inventory.json"] => Some(Self::Inventory(id.parse()?)),
@@ -107,6 +114,7 @@ mod tests {
             "packs/ID/000000",
             "packs/ID/999999",
             "checkpoints/ID/0042",
+            "moves/ID/0000",
             "snapshots/ID/schema",
             "snapshots/ID/manifest",
             "snapshots/ID/inventory.json",

@@ -35,9 +35,11 @@ pub mod sandbox;
 pub mod extent;
 pub mod segment;
 pub mod pack;
+mod packing;
 pub mod blob;
 pub mod manifest;
 pub mod inventory;
+pub mod moves;
 // What of it may go, and what may be used again.
 pub mod retention;
 pub mod checkpoint;

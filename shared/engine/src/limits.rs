@@ -116,6 +116,16 @@ pub const USAGE_GROWTH_RECORDS: usize = 30;
 pub const USAGE_BACKUPS_KEPT: usize = 1_000;
 /// Of each other kind of record so many are looked at.
 pub const WATCH_RECORDS: usize = 200;
+/// A rotation without a deadline may take this long.
+pub const ROTATE_LEASE_S: i64 = 15 * 60;
+/// Bytes that tell which key an object is sealed under; a longer header is read in a second call.
+pub const HEADER_PROBE_BYTES: usize = 4 * 1024;
+/// Packs that are fetched while another is sealed again.
+pub const PACKS_AHEAD: usize = 2;
+/// Backups that could not be sealed again, that the record of a rotation keeps.
+pub const NOT_SEALED_KEPT: usize = 50;
+/// The zstd level of manifests and lists that are written by `rotate`.
+pub const MANIFEST_LEVEL: i32 = 1;
 /// Conditional writes of one record that may lose against others before the writer gives up.
 pub const AMEND_TRIES: usize = 50;
 /// Objects of a snapshot that are checked or copied at once when it is replicated.

@@ -20,8 +20,11 @@ use serde::{Deserialize, Serialize};
 /// An attempt whose segments a snapshot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The attempt.
+    /// The attempt whose id the packs carry.
     pub attempt: AttemptId,
+    /// The attempt that read the rows, which the database remembers, where they were sealed again since.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_by: Option<AttemptId>,
     /// The instant that its transaction snapshot shows.
     pub taken_at: Timestamp,
     /// The first transaction that had not begun then.
@@ -34,7 +37,18 @@ impl Origin {
     /// Of what an attempt copies.
     pub fn new(attempt: AttemptId, taken_at: Timestamp, server: &Server) -> Self {
         let Server { transaction_id, oldest_transaction_id, .. } = *server;
-        Self { attempt, taken_at, transaction_id, oldest_transaction_id }
+        Self { attempt, read_by: None, taken_at, transaction_id, oldest_transaction_id }
+    }
+
+    /// The same rows, sealed again under the id of another attempt.
+    #[must_use]
+    pub fn sealed_again(self, attempt: AttemptId) -> Self {
+        Self { attempt, read_by: Some(self.read_by()), ..self }
+    }
+
+    /// The attempt that read the rows, which the database remembers.
+    pub fn read_by(&self) -> AttemptId {
+        self.read_by.unwrap_or(self.attempt)
     }
 }
 
@@ -154,6 +168,11 @@ impl Manifest {
             .map_err(|e| Error::corrupt("the manifest is not the JSON of this format").with_source(e))?;
         manifest.check().context("check the manifest")?;
         Ok(manifest)
+    }
+
+    /// The attempt that read it from the source.
+    pub fn read_by(&self) -> AttemptId {
+        self.origins.iter().find(|o| o.attempt == self.attempt).map_or(self.attempt, Origin::read_by)
     }
 
     /// The sum of all tables.

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod rebuild;
 pub mod replicate;
 pub mod restore;
+pub mod rotate;
 pub mod prune;
 pub mod verify;
 pub mod drill;

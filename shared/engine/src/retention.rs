@@ -58,6 +58,8 @@ pub enum Standing {
     Unsettled,
     /// A restore of it would fail, from whichever vault. Counts for nothing.
     Damaged,
+    /// It was sealed again, and that is whole in all three vaults: nobody needs this one.
+    Superseded,
     /// Its backup was given up, and what it stored is there all the same. Counts for nothing.
     GivenUp,
 }
@@ -149,7 +151,7 @@ fn plan_source(mut snapshots: Vec<&Candidate>, policy: &RetentionPolicy, now: Ti
         if c.standing == Standing::Unsettled {
             keep(c.id, Reason::Unsettled);
         }
-        if days_end_at(c, policy) > reference {
+        if days_end_at(c, policy) > reference && c.standing != Standing::Superseded {
             keep(c.id, Reason::Days);
         }
     }

@@ -46,7 +46,7 @@ impl From<Checkpoint> for Stored {
 impl Stored {
     /// The attempts whose segments these are.
     pub fn attempts(&self) -> impl Iterator<Item = AttemptId> {
-        self.origins.iter().map(|o| o.attempt)
+        self.origins.iter().map(Origin::read_by)
     }
 }
 
@@ -107,7 +107,7 @@ impl Reusable {
             }
             let origins: HashMap<AttemptId, Origin> = part.origins.iter().map(|o| (o.attempt, *o)).collect();
             let usable = |origin: &Origin| -> Result<(), String> {
-                if !known.contains(&origin.attempt) {
+                if !known.contains(&origin.read_by()) {
                     return Err(
                         "the database does not remember the attempt that copied the last backup: it was restored, \
                                 rewound or forked since, or the backup could not write to backup_lineage.attempt"
@@ -162,7 +162,7 @@ impl Reusable {
             if let Some(taken_at) = older.or(taken_at).filter(|_| whole) {
                 let mut segments = segments.clone();
                 segments.iter_mut().flat_map(|s| &mut s.extents).for_each(|e| e.pack += first as u32);
-                self.origins.extend(origins.iter().map(|o| o.attempt));
+                self.origins.extend(origins.iter().map(Origin::read_by));
                 self.kept.insert((table.oid, table.definition.clone()), Kept { segments, origins, taken_at });
             }
             if table.unplaced.is_some() || table.unsteady.is_some() {
@@ -175,7 +175,7 @@ impl Reusable {
                 for extent in &mut segment.extents {
                     extent.pack += first as u32;
                 }
-                self.origins.insert(origin.attempt);
+                self.origins.insert(origin.read_by());
                 usable.push(((run.first_block, print), Candidate { segment, origin }));
             }
             if !usable.is_empty() {

@@ -113,6 +113,32 @@ fn after(now: Timestamp, duration: Duration) -> Timestamp {
     Timestamp::from_millis(now.as_millis().saturating_add(millis))
 }
 
+/// A clock that moves whenever it is looked at: work takes time.
+#[derive(Clone, Debug)]
+pub struct SlowClock {
+    clock: Arc<ManualClock>,
+    look: Duration,
+}
+
+impl SlowClock {
+    /// Over a clock that others look at too.
+    pub fn new(clock: Arc<ManualClock>, look: Duration) -> Self {
+        Self { clock, look }
+    }
+}
+
+#[async_trait::async_trait]
+impl Clock for SlowClock {
+    fn now(&self) -> Timestamp {
+        self.clock.advance(self.look);
+        self.clock.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,8 +107,7 @@ impl MemoryKeys {
 
     fn unwrap(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey> {
         let corrupt = || Error::corrupt("the data key was not wrapped by this key under this context");
-        let tail = format!(":000000000000:key/{}", self.id);
-        if wrapped.provider_id != KMS_PROVIDER || !wrapped.provider_info.ends_with(tail.as_bytes()) {
+        if !self.wrapped(wrapped) {
             return Err(corrupt());
         }
         let (nonce, sealed) = wrapped.ciphertext.split_at_checked(NONCE_LEN).ok_or_else(corrupt)?;
@@ -142,6 +141,11 @@ impl KeyService for MemoryKeys {
     async fn generate(&self, context: &Context) -> Result<(DataKey, EncryptedDataKey)> {
         let effect = || self.require_usable().and_then(|()| self.wrap(context));
         self.faults.call(&self.service, "generate", shown(context), effect).await
+    }
+
+    fn wrapped(&self, data_key: &EncryptedDataKey) -> bool {
+        let tail = format!(":000000000000:key/{}", self.id);
+        data_key.provider_id == KMS_PROVIDER && data_key.provider_info.ends_with(tail.as_bytes())
     }
 
     async fn check(&self) -> Result<()> {

@@ -21,7 +21,7 @@ pub mod world;
 pub mod conformance;
 
 pub use catalog::MemoryCatalog;
-pub use clock::ManualClock;
+pub use clock::{ManualClock, SlowClock};
 pub use entropy::SeededEntropy;
 pub use faults::{Call, FaultScript, When};
 pub use keys::{KeyState, MemoryKeys};

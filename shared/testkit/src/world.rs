@@ -8,6 +8,7 @@ use crate::keys::MemoryKeys;
 use crate::queue::MemoryQueue;
 use crate::vault::MemoryVault;
 use engine::error::Result;
+use engine::keyring::Keyring;
 use engine::vault::{VaultPlace, VaultRole, Vaults};
 use engine::versions::Versions;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct World {
     pub vaults: [Arc<MemoryVault>; 3],
     /// The key in the region of each vault.
     pub keys: [Arc<MemoryKeys>; 3],
+    /// Keys that it had before.
+    pub former: Vec<[Arc<MemoryKeys>; 3]>,
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
     /// The orders that wait.
@@ -51,11 +54,29 @@ impl World {
             clock,
             entropy: Arc::new(SeededEntropy::new(seed)),
             keys: MemoryKeys::in_regions(!seed, REGIONS, &faults)?,
+            former: Vec::new(),
             catalog: Arc::new(MemoryCatalog::new(faults.clone())),
             queue: Arc::new(MemoryQueue::new(faults.clone())),
             vaults,
             faults,
         })
+    }
+
+    /// Gives it another key; the one that it had opens what it sealed.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn change_key(&mut self, seed: u64) -> Result<()> {
+        let keys = MemoryKeys::in_regions(seed, REGIONS, &self.faults)?;
+        self.former.push(std::mem::replace(&mut self.keys, keys));
+        Ok(())
+    }
+
+    /// The keys of a region.
+    pub fn keyring(&self, region: usize) -> Arc<Keyring> {
+        let former = self.former.iter().map(|keys| Arc::clone(&keys[region]) as _).collect();
+        let keyring = Keyring::new(Arc::clone(&self.keys[region]) as _, Arc::clone(&self.entropy) as _);
+        Arc::new(keyring.with_former(former))
     }
 
     /// What the vaults hold, as `prune` takes it.

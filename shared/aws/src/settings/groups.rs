@@ -180,6 +180,12 @@ pub(super) fn key(r: &mut Reader<'_>) -> Option<KeyArn> {
     r.required("BACKUP_ENCRYPTION_KEY_ID", key_arn::EXAMPLE, |v| KeyArn::parse(v).map_err(|e| e.to_string()))
 }
 
+/// `BACKUP_FORMER_KEY_IDS`: keys of the same kind, with commas between them.
+pub(super) fn former_keys(r: &mut Reader<'_>) -> Vec<KeyArn> {
+    let list = |v: &str| v.split(',').map(|arn| KeyArn::parse(arn.trim()).map_err(|e| e.to_string())).collect();
+    r.or("BACKUP_FORMER_KEY_IDS", key_arn::EXAMPLE, Vec::new(), list)
+}
+
 /// `BACKUP_TABLE`, without which some functions do less.
 pub(super) fn table(r: &mut Reader<'_>, needed: bool) -> Option<String> {
     r.either(needed, "BACKUP_TABLE", "acme-backup", rules::table)

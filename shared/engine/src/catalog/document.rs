@@ -24,12 +24,22 @@ pub enum Collection {
     Drills,
     /// What the backups take, day by day.
     Usages,
+    /// The rotations of keys.
+    Rotations,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Backups, Self::Prunes, Self::Marks, Self::Holds, Self::Verifications, Self::Drills, Self::Usages];
+    pub const ALL: [Self; 8] = [
+        Self::Backups,
+        Self::Prunes,
+        Self::Marks,
+        Self::Holds,
+        Self::Verifications,
+        Self::Drills,
+        Self::Usages,
+        Self::Rotations,
+    ];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -41,6 +51,7 @@ impl Collection {
             Self::Verifications => "verifications",
             Self::Drills => "drills",
             Self::Usages => "usages",
+            Self::Rotations => "rotations",
         }
     }
 
@@ -54,6 +65,7 @@ impl Collection {
             Self::Verifications => "verification",
             Self::Drills => "drill",
             Self::Usages => "count of usage",
+            Self::Rotations => "rotation of keys",
         }
     }
 }

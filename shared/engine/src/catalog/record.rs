@@ -298,6 +298,9 @@ pub struct SnapshotRecord {
     /// The last drill.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drilled: Option<Drilled>,
+    /// The same backup as it was sealed again, under another key: that one is restored from now on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub superseded_by: Option<SnapshotId>,
     /// Since when it can no longer be restored, because the policy let it go.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expired_at: Option<Timestamp>,
@@ -347,6 +350,7 @@ impl SnapshotRecord {
             pin: None,
             verified: None,
             drilled: None,
+            superseded_by: None,
             expired_at: None,
         }
     }
@@ -512,6 +516,21 @@ impl SnapshotRecord {
         let news = self.expired_at.is_none();
         self.expired_at.get_or_insert(now);
         Ok(news)
+    }
+
+    /// It is another, that was sealed again: what that one was asked for and told of its making is this one's too.
+    pub fn continue_from(&mut self, before: &Self) {
+        if before.superseded_by.is_none() {
+            self.trigger = before.trigger;
+            self.part.clone_from(&before.part);
+            self.hand_overs = before.hand_overs;
+            self.progress = Progress { percent: self.progress.percent, ..before.progress };
+            self.full_reason.clone_from(&before.full_reason);
+            self.warnings.clone_from(&before.warnings);
+        }
+        if self.pin.is_none() {
+            self.pin.clone_from(&before.pin);
+        }
     }
 
     /// `completed` when it is whole in all three vaults; the percentage says how many replicas are there.

@@ -10,7 +10,6 @@
 mod attempt;
 mod blobs;
 mod earlier;
-mod packing;
 mod treatment;
 mod progress;
 mod reading;

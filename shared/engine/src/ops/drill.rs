@@ -267,7 +267,7 @@ impl Drill {
         wanted: Option<SnapshotId>,
     ) -> std::result::Result<Inventory, Wrong> {
         let chosen = match wanted {
-            Some(id) => id,
+            Some(id) => inventory::last_generation(&**vault, id).await.map_err(Wrong::Broken)?.unwrap_or(id),
             None => {
                 let ids = inventory::list(&**vault).await.map_err(Wrong::Broken)?;
                 let none = || Error::not_found(format!("there is no backup in the {}", vault.place()));

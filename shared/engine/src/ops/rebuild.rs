@@ -53,7 +53,8 @@ pub(crate) async fn put_back(
     record.progress.tables_total = inventory.tables;
     record.progress.rows = inventory.rows;
     record.progress.bytes = inventory.bytes;
-    for vault in vaults.all() {
+    record.mark_complete(from.place().role, now);
+    for vault in vaults.all().iter().filter(|vault| vault.place() != from.place()) {
         // The inventory is the last object of each vault, so a vault that has it is whole.
         match vault.head(&ObjectKey::Inventory(id)).await {
             Ok(Some(meta)) if meta.sha256 == Some(stored.sha256()) => {

@@ -188,7 +188,9 @@ fn of_backups(records: &[SnapshotRecord], now: Timestamp) -> Vitals {
     let completed = live().filter(|r| r.status == Status::Completed).filter(is_whole);
     let taken = completed.filter_map(|r| r.summary.as_ref()).map(|s| s.taken_at).max();
     let waiting = live().filter(|r| !r.is_settled() && r.summary.is_some());
-    let lag = waiting.map(|r| hours(r.started_at, now)).fold(0.0, f64::max);
+    // One that was sealed again, or found in a vault, is in the primary for less long than it is old.
+    let whole_since = |r: &SnapshotRecord| r.replicas.first().and_then(|p| p.completed_at).unwrap_or(r.started_at);
+    let lag = waiting.map(|r| hours(whole_since(r), now)).fold(0.0, f64::max);
     let silent = live().filter(|r| !r.is_settled() && r.heartbeat_at.plus_s(STALLED_S) <= now);
     let damaged = live().flat_map(|r| &r.replicas).filter(|r| r.state == ReplicaState::Damaged);
     Vitals {

@@ -71,6 +71,7 @@ async fn a_wrapped_key_opens_in_every_region(home: &dyn KeyService, replica: &dy
         assert!(info.starts_with("arn:aws:kms:") && info.contains(":key/mrk-"), "{info}");
         let message = seal(key, &wrapped, &context);
         for service in [makes, others] {
+            assert!(service.wrapped(&wrapped), "its own key");
             let key = service.decrypt(&context, &wrapped).await.expect("decrypt");
             assert_eq!(open(&message, &key).expect("opens"), PLAIN);
         }
@@ -113,6 +114,7 @@ async fn a_key_that_another_key_wrapped_is_refused(
     let (_, wrapped) = stranger.generate(&context).await.expect("generate");
     stranger.decrypt(&context, &wrapped).await.expect("its own key");
     for service in [home, replica] {
+        assert!(!service.wrapped(&wrapped) && stranger.wrapped(&wrapped), "who wrapped it");
         fails(service.decrypt(&context, &wrapped).await, ErrorKind::Corrupt, "a stranger's key");
     }
     let (_, ours) = home.generate(&context).await.expect("generate");

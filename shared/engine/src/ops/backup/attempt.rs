@@ -1,7 +1,6 @@
 //! One attempt: from the transaction snapshot to the inventory.
 
 use super::Backup;
-use super::packing::Packing;
 use super::progress::Counters;
 use super::reading::{Board, Read, Reading};
 use super::treatment::{self, Treatment};
@@ -20,6 +19,7 @@ use crate::limits::{CHECKPOINT_S, FORMAT_VERSION, LEASE_TTL_S};
 use crate::manifest::{Manifest, Origin, TableManifest};
 use crate::message;
 use crate::object::ObjectRef;
+use crate::packing::Packing;
 use crate::reuse::Reusable;
 use crate::source::{Capture, Coverage, Lineage};
 use crate::stage::Storable;
@@ -100,7 +100,9 @@ impl Backup {
         }
         self.remember(&*capture, attempt.id, reusable.attempts(), &mut warnings).await;
 
-        let packing = Packing::new(self.vaults.primary().clone(), attempt.id, Arc::clone(&attempt.counters));
+        let counters = Arc::clone(&attempt.counters);
+        let on_stored = Arc::new(move |bytes| Counters::add(&counters.bytes_stored, bytes));
+        let packing = Packing::new(Arc::clone(self.vaults.primary()), attempt.id, on_stored);
         let mut making = Making {
             capture: Arc::clone(&capture),
             packing: Arc::new(packing),

@@ -3,7 +3,6 @@
 
 use super::Backup;
 use super::attempt::{Attempt, Making, told_to_stop};
-use super::packing::Packing;
 use super::progress::{Counters, blob_weight};
 use super::reading::Read;
 use super::treatment::bucket_of;
@@ -15,6 +14,7 @@ use crate::extent::ExtentWriter;
 use crate::keyring::Keyring;
 use crate::limits::CHECKPOINT_S;
 use crate::object::ObjectRef;
+use crate::packing::Packing;
 use crate::source::{Coverage, CoverageState};
 use crate::stage::Sha256Meter;
 use crate::storage::{Storage, StoredObject};

@@ -69,7 +69,7 @@ impl Backup {
             if manifest.snapshot != id {
                 return Err(Error::corrupt(format!("the manifest of {id} says it is of {}", manifest.snapshot)));
             }
-            return Ok(Some((inventory.attempt, manifest)));
+            return Ok(Some((manifest.read_by(), manifest)));
         }
         Ok(None)
     }

@@ -2,7 +2,6 @@
 //! those that earlier attempts stored are not read again.
 
 use super::BackupSettings;
-use super::packing::Packing;
 use super::progress::Counters;
 use super::treatment::Treatment;
 use crate::digest::{Fingerprint, RowTally};
@@ -13,6 +12,7 @@ use crate::keyring::Keyring;
 use crate::layout::ObjectKey;
 use crate::manifest::{Origin, TableManifest};
 use crate::object::ObjectRef;
+use crate::packing::Packing;
 use crate::reuse::Reusable;
 use crate::segment::{RowFormat, Segment, SegmentWriter};
 use crate::source::{Capture, Run, RunPrint, Table};

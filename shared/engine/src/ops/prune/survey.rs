@@ -5,9 +5,10 @@ use crate::catalog::{self, ReplicaState, SnapshotRecord, Status};
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, last_generations};
 use crate::layout::{ObjectKey, ROOT};
 use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S, LOOKS_IN_FLIGHT, PRUNE_GRACE_S, RECORDS_KEPT_S};
+use crate::ops::rotate::{is_of_rotation, rotating_since};
 use crate::retention::{Candidate, Standing};
 use crate::versions::{ObjectVersion, list_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -19,7 +20,7 @@ pub(super) type Objects = BTreeMap<ObjectKey, Vec<ObjectVersion>>;
 /// A snapshot that some vault holds.
 pub(super) struct Held {
     pub(super) source: String,
-    pub(super) attempt: AttemptId,
+    pub(super) read_by: AttemptId,
     pub(super) taken_at: Timestamp,
     /// Its objects, as places in [`Survey::keys`]: snapshots share most of theirs.
     objects: Vec<u32>,
@@ -34,6 +35,7 @@ pub(super) struct Survey {
     /// When the newest object was taken by its store.
     pub(super) newest_object_at: Timestamp,
     restoring: BTreeSet<SnapshotId>,
+    rotating_since: Option<Timestamp>,
     keys: Keys,
 }
 
@@ -76,6 +78,7 @@ impl Survey {
             records,
             newest_object_at: newest.unwrap_or(Timestamp::from_millis(0)),
             restoring,
+            rotating_since: rotating_since(&*prune.catalog).await?,
             keys: Keys::default(),
         };
         survey.require_agreement(prune)?;
@@ -144,7 +147,7 @@ impl Survey {
         let objects: Vec<u32> = inventory.objects().map(|o| self.keys.place(o.key)).collect();
         let held = self.snapshots.entry(inventory.snapshot).or_insert_with(|| Held {
             source: inventory.source.clone(),
-            attempt: inventory.attempt,
+            read_by: inventory.read_by(),
             taken_at: inventory.taken_at,
             objects: Vec::new(),
         });
@@ -159,26 +162,32 @@ impl Survey {
 
     /// The snapshots that the policy decides on.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let live = self.snapshots.iter().filter(|(id, _)| !self.is_expired(**id));
-        let candidate = |(id, held): (&SnapshotId, &Held)| {
-            let record = self.records.get(id);
+        let live = || self.snapshots.iter().filter(|(id, _)| !self.is_expired(**id));
+        let standing = |id: &SnapshotId| {
             let is_damaged = |r: &SnapshotRecord| r.replicas.iter().all(|r| r.state == ReplicaState::Damaged);
-            let standing = match record {
+            match self.records.get(id) {
                 Some(r) if r.status == Status::Completed && is_damaged(r) => Standing::Damaged,
                 Some(r) if r.status == Status::Completed => Standing::Good,
                 Some(r) if r.status == Status::Failed => Standing::GivenUp,
                 _ => Standing::Unsettled,
-            };
+            }
+        };
+        let good = live().map(|(id, _)| *id).filter(|id| standing(id) == Standing::Good);
+        let last: BTreeMap<[u8; 10], SnapshotId> =
+            last_generations(good).into_iter().map(|id| (id.root(), id)).collect();
+        let candidate = |(id, held): (&SnapshotId, &Held)| {
+            let record = self.records.get(id);
+            let is_superseded = last.get(&id.root()).is_some_and(|last| last > id);
             Candidate {
                 id: *id,
                 source: held.source.clone(),
                 taken_at: held.taken_at,
-                standing,
+                standing: if is_superseded { Standing::Superseded } else { standing(id) },
                 pinned: record.is_some_and(|r| r.pin.is_some()),
                 held: self.restoring.contains(id),
             }
         };
-        live.map(candidate).collect()
+        live().map(candidate).collect()
     }
 
     fn is_expired(&self, id: SnapshotId) -> bool {
@@ -227,8 +236,11 @@ impl Survey {
                 ObjectKey::Schema(id) | ObjectKey::Manifest(id) => {
                     is_old(id.made_at()) && !self.snapshots.contains_key(&id) && !self.is_under_way(id)
                 }
-                ObjectKey::Pack(attempt, _) | ObjectKey::Checkpoint(attempt, _) => {
-                    is_old(attempt.made_at()) && !self.is_working(attempt) && !self.may_be_resumed(attempt, reference)
+                ObjectKey::Pack(attempt, _) | ObjectKey::Checkpoint(attempt, _) | ObjectKey::Moves(attempt, _) => {
+                    is_old(attempt.made_at())
+                        && !self.is_working(attempt)
+                        && !self.is_rotating(attempt)
+                        && !self.may_be_resumed(attempt, reference)
                 }
             }
         });
@@ -243,13 +255,18 @@ impl Survey {
         self.records.values().any(|r| !r.is_settled() && r.attempt.is_some_and(|a| a.id == attempt))
     }
 
+    /// What a rotation under way has stored is named by no inventory until a whole snapshot is sealed again.
+    fn is_rotating(&self, attempt: AttemptId) -> bool {
+        self.rotating_since.is_some_and(|since| is_of_rotation(attempt, since))
+    }
+
     /// What an unfinished attempt stored serves the next one, until there is a newer snapshot of its source. Of which source
     /// it is stands in sealed lists only, therefore: until each source has a newer one, or it is too old to be used.
     fn may_be_resumed(&self, attempt: AttemptId, reference: Timestamp) -> bool {
         let mut newest: BTreeMap<&str, AttemptId> = BTreeMap::new();
         for held in self.snapshots.values() {
-            let last = newest.entry(&held.source).or_insert(held.attempt);
-            *last = (*last).max(held.attempt);
+            let last = newest.entry(&held.source).or_insert(held.read_by);
+            *last = (*last).max(held.read_by);
         }
         let superseded = newest.values().min().is_some_and(|oldest| attempt < *oldest);
         !superseded && attempt.made_at().plus_s(CHECKPOINT_KEPT_S) > reference

@@ -1,7 +1,7 @@
 //! Which snapshot of a vault is meant.
 
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::SnapshotId;
 use crate::inventory::{self, Inventory};
 use crate::vault::Vault;
@@ -9,7 +9,7 @@ use crate::vault::Vault;
 /// Which snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// This one.
+    /// This one, or the last generation of it where it was sealed again.
     Snapshot(SnapshotId),
     /// The newest.
     Newest,
@@ -23,12 +23,9 @@ pub enum Selection {
 /// `NotFound`, saying which snapshots there are.
 pub async fn select(vault: &dyn Vault, selection: Selection) -> Result<Inventory> {
     if let Selection::Snapshot(id) = selection {
-        return match inventory::read(vault, id).await {
-            Ok((inventory, _)) => Ok(inventory),
-            Err(e) if e.kind() == ErrorKind::NotFound => {
-                Err(Error::not_found(format!("the {} has no backup {id}; {}", vault.place(), known(vault).await?)))
-            }
-            Err(e) => Err(e),
+        return match inventory::last_generation(vault, id).await? {
+            Some(last) => Ok(inventory::read(vault, last).await?.0),
+            None => Err(Error::not_found(format!("the {} has no backup {id}; {}", vault.place(), known(vault).await?))),
         };
     }
     for id in inventory::list(vault).await?.into_iter().rev() {

@@ -7,7 +7,7 @@ use crate::catalog::{FindingCode, SnapshotRecord, Status};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::SnapshotId;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, last_generations};
 use crate::layout::{ObjectKey, ROOT};
 use crate::limits::{DAY_S, LOCK_AHEAD_S, LOOKS_IN_FLIGHT};
 use crate::object::ObjectRef;
@@ -94,7 +94,11 @@ impl Verify {
         });
         let is_wanted =
             |id: &SnapshotId| records.get(id).is_none_or(|r| r.expired_at.is_none() && r.status != Status::Failed);
-        promised.map(|r| r.id).chain(there).filter(is_wanted).collect()
+        let last = last_generations(there.clone());
+        let last: HashMap<[u8; 10], SnapshotId> = last.into_iter().map(|id| (id.root(), id)).collect();
+        // What was sealed again, and is here, needs no care any more.
+        let is_superseded = |id: &SnapshotId| last.get(&id.root()).is_some_and(|last| last > id);
+        promised.map(|r| r.id).chain(there).filter(|id| is_wanted(id) && !is_superseded(id)).collect()
     }
 
     async fn look_at_inventory(

@@ -1,6 +1,5 @@
-//! Fills packs with the extents of all copy sessions, and stores full ones while the next is filled.
+//! Fills packs with extents, and stores full ones while the next is filled.
 
-use super::progress::Counters;
 use crate::error::{Error, Result, ResultExt};
 use crate::extent::{Extent, SealedExtent};
 use crate::id::AttemptId;
@@ -13,10 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-/// One for all copy sessions of an attempt.
-pub(super) struct Packing {
+/// Told the bytes of each pack once it is stored.
+pub(crate) type OnStored = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// One for all who seal for an attempt.
+pub(crate) struct Packing {
     vault: Arc<dyn Vault>,
-    counters: Arc<Counters>,
+    stored: OnStored,
     state: Mutex<State>,
 }
 
@@ -33,13 +35,13 @@ struct Sent {
 }
 
 impl Packing {
-    pub(super) fn new(vault: Arc<dyn Vault>, attempt: AttemptId, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(vault: Arc<dyn Vault>, attempt: AttemptId, stored: OnStored) -> Self {
         let state = State { builder: PackBuilder::new(attempt), packs: Vec::new(), uploads: JoinSet::new() };
-        Self { vault, counters, state: Mutex::new(state) }
+        Self { vault, stored, state: Mutex::new(state) }
     }
 
     /// Adds an extent. Waits while as many packs are on their way as may be.
-    pub(super) async fn add(&self, extent: &SealedExtent) -> Result<Extent> {
+    pub(crate) async fn add(&self, extent: &SealedExtent) -> Result<Extent> {
         let mut state = self.state.lock().await;
         let place = state.builder.append(extent);
         if state.builder.is_full() {
@@ -49,14 +51,14 @@ impl Packing {
     }
 
     /// Stores what was added last, and waits until all is stored.
-    pub(super) async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         self.send(&mut state).await?;
         self.wait(&mut state, 0).await
     }
 
     /// The packs by their numbers, each with whether it is known to be stored.
-    pub(super) async fn packs(&self) -> Vec<(ObjectRef, bool)> {
+    pub(crate) async fn packs(&self) -> Vec<(ObjectRef, bool)> {
         self.state.lock().await.packs.iter().map(|sent| (sent.pack, sent.stored.load(Relaxed))).collect()
     }
 
@@ -64,13 +66,13 @@ impl Packing {
         self.wait(state, UPLOADS_IN_FLIGHT - 1).await?;
         if let Some((key, body)) = state.builder.take()? {
             let sent = Sent { pack: ObjectRef::of(key, &body), stored: Arc::default() };
-            let (vault, counters, stored) =
-                (Arc::clone(&self.vault), Arc::clone(&self.counters), Arc::clone(&sent.stored));
+            let (vault, is_stored, on_stored) =
+                (Arc::clone(&self.vault), Arc::clone(&sent.stored), Arc::clone(&self.stored));
             state.packs.push(sent);
             state.uploads.spawn(async move {
                 put_once(&*vault, &key, &body).await.context("store a pack")?;
-                stored.store(true, Relaxed);
-                Counters::add(&counters.bytes_stored, body.len() as u64);
+                is_stored.store(true, Relaxed);
+                on_stored(body.len() as u64);
                 Ok(())
             });
         }
