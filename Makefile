@@ -11,7 +11,7 @@ SHELL := /bin/bash
 TOOLS := $(CURDIR)/.tools
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 CARGO_TEST := cargo test --release --workspace --locked --target $(HOST)
-TEMPLATES := infra/vault.yaml infra/backup.yaml
+TEMPLATES := infra/vault.yaml infra/key.yaml infra/backup.yaml
 
 export PATH := $(TOOLS)/bin:$(PATH)
 export BACKUP_TEST_TOOLS := $(TOOLS)
@@ -70,6 +70,10 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 .PHONY: plan
 plan: tools ## what prune would remove now, and why each backup stays; ARGS='--project P --region R'
 	@infra/plan $(ARGS)
+
+.PHONY: rotate
+rotate: tools ## replace the key, and seal everything again; ARGS='--project P --finish'
+	@infra/rotate $(ARGS)
 
 FILE ?= infra/local/sample/policies.json
 .PHONY: policies

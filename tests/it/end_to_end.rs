@@ -14,6 +14,7 @@ fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
         "verify/bootstrap",
         "drill/bootstrap",
         "watch/bootstrap",
+        "rotate/bootstrap",
         "pg-client",
         "pg-server",
     ] {

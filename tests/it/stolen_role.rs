@@ -99,7 +99,7 @@ fn no_stolen_role_can_delete_overwrite_or_shorten() {
     let of_version = ["--bucket", BUCKET, "--key", PACK, "--version-id", &version];
     let sooner = r#"{"Mode":"GOVERNANCE","RetainUntilDate":"2030-01-01T00:00:00Z"}"#;
     let key = aws.aws(REGION, "Keys[0].KeyId", ["kms", "list-keys"]);
-    for function in ["backup", "replicate", "restore", "prune", "verify", "drill", "watch", "api"] {
+    for function in ["backup", "replicate", "restore", "prune", "rotate", "verify", "drill", "watch", "api"] {
         let thief =
             if function == "backup" { Thief { aws: &aws, key: backup.key.clone() } } else { Thief::of(&aws, function) };
         let with = |verb: &'static str, more: &[&'static str]| {
@@ -137,7 +137,7 @@ fn no_stolen_role_can_delete_overwrite_or_shorten() {
         ] {
             thief.is_denied(&format!("{function}: {what}"), &args);
         }
-        if !matches!(function, "backup" | "replicate") {
+        if !matches!(function, "backup" | "replicate" | "rotate") {
             thief.is_denied(&format!("{function}: a put"), &once("bad"));
         }
     }

@@ -5,8 +5,9 @@ use engine::catalog::{
     Verified, Warning,
 };
 use engine::clock::Timestamp;
-use engine::id::{DrillId, SnapshotId};
+use engine::id::{DrillId, RotationId, SnapshotId};
 use engine::ops::drill::{DrillRecord, Streak};
+use engine::ops::rotate::RotationRecord;
 use engine::stage::Sha256;
 use engine::vault::VaultRole;
 use serde::Serialize;
@@ -59,6 +60,9 @@ pub(crate) struct BackupStatus {
     /// What came of the last drill.
     #[serde(skip_serializing_if = "Option::is_none")]
     drilled: Option<Drilled>,
+    /// The same backup, sealed again under another key: restoring this one restores that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<SnapshotId>,
     /// Since when it can no longer be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     expired_at: Option<Timestamp>,
@@ -76,6 +80,15 @@ pub(crate) struct DrillPage {
     /// Give this as `before` to get the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<DrillId>,
+}
+
+/// A page of rotations of keys, newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct RotationPage {
+    pub(crate) rotations: Vec<RotationRecord>,
+    /// Give this as `before` to get the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<RotationId>,
 }
 
 /// The specification's `BackupMetadata`.
@@ -135,6 +148,7 @@ impl From<SnapshotRecord> for BackupStatus {
             replicas: record.replicas,
             verified: record.verified,
             drilled: record.drilled,
+            superseded_by: record.superseded_by,
             expired_at: record.expired_at,
             warnings: record.warnings,
         }

@@ -1,6 +1,6 @@
 //! Reads the request, asks the catalog, answers. Errors are `application/problem+json` (RFC 9457).
 
-use crate::answer::{BackupPage, BackupStatus, DrillPage};
+use crate::answer::{BackupPage, BackupStatus, DrillPage, RotationPage};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use engine::catalog::{self, Catalog, SnapshotRecord};
 use engine::error::{Error, ErrorKind};
-use engine::id::{DrillId, SnapshotId};
+use engine::id::{DrillId, RotationId, SnapshotId};
 use engine::limits::PAGE_MAX;
 use engine::ops::backup;
 use engine::ops::drill::{DrillRecord, Streak};
+use engine::ops::rotate::RotationRecord;
 use engine::ops::watch::UsageRecord;
 use serde::Deserialize;
 use serde_json::json;
@@ -32,6 +33,7 @@ pub(crate) fn router(catalog: Arc<dyn Catalog>) -> Router {
         .route("/v1/backups", get(list))
         .route("/v1/backups/{id}", get(one))
         .route("/v1/drills", get(drills))
+        .route("/v1/rotations", get(rotations))
         .route("/v1/usage", get(usage))
         .fallback(|| async { Problem(Error::not_found("there is nothing at this path")) })
         .method_not_allowed_fallback(|| async { problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read") })
@@ -92,6 +94,12 @@ async fn drills(State(catalog): Ports, paging: Result<Query<Paging>, QueryReject
         page.next = page.records.last().map(|drill| drill.id);
     }
     Ok(axum::Json(DrillPage { drills: page.records, streak, next: page.next }).into_response())
+}
+
+async fn rotations(State(catalog): Ports, paging: Result<Query<Paging>, QueryRejection>) -> Result<Response, Problem> {
+    let (before, limit) = Paging::of::<RotationId>(paging)?;
+    let page = catalog::list::<RotationRecord>(&*catalog, before, limit).await?;
+    Ok(axum::Json(RotationPage { rotations: page.records, next: page.next }).into_response())
 }
 
 /// What the backups take, as it was counted last.

@@ -106,6 +106,31 @@ async fn a_running_backup_says_when_to_ask_again_and_a_failed_one_why() {
 }
 
 #[tokio::test]
+async fn rotations_are_listed_newest_first() {
+    let (catalog, _) = catalog().await;
+    let (status, _, none) = ask(&catalog, "GET", "/v1/rotations").await;
+    assert_eq!((status, none["rotations"].as_array().map(Vec::len)), (200, Some(0)));
+    let record = |n: u8, state: &str| {
+        let json = format!(
+            r#"{{"id":"019ab3c4-5d6e-7f80-9a1b-2c3d4e5f60{n:02}","startedAt":"2026-11-22T03:00:00.000Z","heartbeatAt":"2026-11-22T03:00:00.000Z",
+               "state":"{state}","percent":40,"backups":2,"backupsLeft":3,"replicating":0,"bytes":1,"bytesLeft":2}}"#
+        );
+        serde_json::from_str::<RotationRecord>(&json).expect("a record")
+    };
+    for rotation in [record(10, "done"), record(11, "running")] {
+        catalog::insert(&*catalog, &rotation).await.expect("inserts");
+    }
+    let (_, _, page) = ask(&catalog, "GET", "/v1/rotations?limit=1").await;
+    assert_eq!(
+        (page["rotations"][0]["state"].as_str(), page["rotations"][0]["backupsLeft"].as_u64()),
+        (Some("running"), Some(3))
+    );
+    let before = page["next"].as_str().expect("more");
+    let (_, _, page) = ask(&catalog, "GET", &format!("/v1/rotations?before={before}")).await;
+    assert_eq!(page["rotations"][0]["state"], "done");
+}
+
+#[tokio::test]
 async fn backups_are_listed_newest_first_by_pages() {
     let (catalog, _) = catalog().await;
     let (_, _, first) = ask(&catalog, "GET", "/v1/backups?limit=2").await;
