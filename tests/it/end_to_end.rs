@@ -15,6 +15,7 @@ fn a_scheduled_backup_outlives_the_loss_of_its_region_and_of_the_catalog() {
         "drill/bootstrap",
         "watch/bootstrap",
         "rotate/bootstrap",
+        "notify/bootstrap",
         "pg-client",
         "pg-server",
     ] {

@@ -13,7 +13,10 @@ fn every_function_has_its_operation_event_role_and_tests() {
     let (events, operations, tests) = (names("events"), names("shared/engine/src/ops"), names("tests/it"));
     let mut functions = names("functions");
     functions.sort();
-    assert_eq!(functions, ["api", "backup", "drill", "prune", "replicate", "restore", "rotate", "verify", "watch"]);
+    assert_eq!(
+        functions,
+        ["api", "backup", "drill", "notify", "prune", "replicate", "restore", "rotate", "verify", "watch"]
+    );
     for function in functions {
         let title = format!("{}{}", function[..1].to_uppercase(), &function[1..]);
         assert!(

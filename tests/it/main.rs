@@ -30,6 +30,7 @@ mod replace;
 mod verify;
 mod drill;
 mod watch;
+mod notify;
 mod schedules;
 mod stolen_role;
 mod safety;

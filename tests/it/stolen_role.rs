@@ -99,7 +99,7 @@ fn no_stolen_role_can_delete_overwrite_or_shorten() {
     let of_version = ["--bucket", BUCKET, "--key", PACK, "--version-id", &version];
     let sooner = r#"{"Mode":"GOVERNANCE","RetainUntilDate":"2030-01-01T00:00:00Z"}"#;
     let key = aws.aws(REGION, "Keys[0].KeyId", ["kms", "list-keys"]);
-    for function in ["backup", "replicate", "restore", "prune", "rotate", "verify", "drill", "watch", "api"] {
+    for function in ["backup", "replicate", "restore", "prune", "rotate", "verify", "drill", "watch", "notify", "api"] {
         let thief =
             if function == "backup" { Thief { aws: &aws, key: backup.key.clone() } } else { Thief::of(&aws, function) };
         let with = |verb: &'static str, more: &[&'static str]| {

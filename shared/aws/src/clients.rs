@@ -4,10 +4,13 @@
 
 use crate::catalog::DynamoCatalog;
 use crate::keys::KmsKeys;
+use crate::listeners::{EventBus, Topic, Webhook, WebhookQueue};
 use crate::machine::SystemEntropy;
 use crate::queue::SqsQueue;
 use crate::secrets;
-use crate::settings::{DatabaseAddress, Environment, Secret, Settings, StorageSetting};
+use crate::settings::{
+    DatabaseAddress, Environment, ListenerSettings, Secret, Settings, StorageSetting, WebhookSetting,
+};
 use crate::storage::S3Storage;
 use crate::vault::S3Vault;
 use aws_config::retry::RetryConfig;
@@ -18,6 +21,7 @@ pub use aws_sdk_s3::config::Credentials;
 use engine::catalog::Catalog;
 use engine::error::{Error, Result};
 use engine::keyring::{KeyService, Keyring};
+use engine::ops::notify::Listener;
 use engine::queue::BackupQueue;
 use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
@@ -132,6 +136,35 @@ impl Clients {
     pub fn queue(&self) -> Option<Arc<dyn BackupQueue>> {
         let url = self.settings.queue.clone()?;
         Some(Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&self.config), url)))
+    }
+
+    /// Who is told what happened, the server of a webhook excepted: that is told from the queue.
+    pub fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        let ListenerSettings { bus, topic, webhook_queue, .. } = &self.settings.listeners;
+        let project = &self.settings.metrics_namespace;
+        let bus = bus.clone().map(|bus| {
+            Arc::new(EventBus::new(aws_sdk_eventbridge::Client::new(&self.config), bus, project)) as Arc<dyn Listener>
+        });
+        let topic = topic.clone().map(|arn| {
+            Arc::new(Topic::new(aws_sdk_sns::Client::new(&self.config), arn, project.clone())) as Arc<dyn Listener>
+        });
+        let queue = webhook_queue
+            .clone()
+            .map(|url| Arc::new(WebhookQueue::new(aws_sdk_sqs::Client::new(&self.config), url)) as Arc<dyn Listener>);
+        [bus, topic, queue].into_iter().flatten().collect()
+    }
+
+    /// The server of a webhook.
+    ///
+    /// # Errors
+    /// `Invalid` when none is set; those of Secrets Manager.
+    pub async fn webhook(&self) -> Result<Webhook> {
+        let address = match &self.settings.listeners.webhook {
+            None => return Err(Error::invalid("no webhook is set: BACKUP_WEBHOOK_SECRET_ARN or BACKUP_WEBHOOK_URL")),
+            Some(WebhookSetting::Url(address)) => address.clone(),
+            Some(WebhookSetting::SecretArn(arn)) => secrets::fetch_webhook(&self.secrets_of(arn)?, arn).await?,
+        };
+        Ok(Webhook::new(address))
     }
 
     /// The address of the database that is backed up.

@@ -1,4 +1,4 @@
-//! The ports of the engine over AWS: S3, KMS, DynamoDB, SQS, Secrets Manager, the S3 endpoint of Supabase Storage, the machine's clock and randomness.
+//! The ports of the engine over AWS: S3, KMS, DynamoDB, SQS, SNS, EventBridge, Secrets Manager, the S3 endpoint of Supabase Storage, the machine's clock and randomness.
 //!
 //! The only crate that knows an AWS SDK, and the only one that reads the environment ([`settings`]).
 //!
@@ -19,4 +19,5 @@ pub mod keys;
 pub mod catalog;
 pub mod secrets;
 pub mod queue;
+pub mod listeners;
 pub mod clients;

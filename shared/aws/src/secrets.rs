@@ -1,8 +1,9 @@
-//! The address of a database or of a project's Storage, from Secrets Manager.
+//! The address of a database, of a project's Storage, or of a webhook, from Secrets Manager.
 //!
 //! Never: shows an address. Neither errors nor debug texts hold any part of one.
 
 use crate::errors::Call;
+use crate::listeners::WebhookAddress;
 use crate::settings::{Secret, StorageAddress};
 use aws_sdk_secretsmanager::Client;
 use engine::error::{Error, Result};
@@ -20,6 +21,15 @@ pub(crate) async fn fetch(client: &Client, arn: &str) -> Result<Secret> {
 
 /// The address of a project's Storage that a secret holds: a URL, or JSON with `url`.
 pub(crate) async fn fetch_storage(client: &Client, arn: &str) -> Result<StorageAddress> {
+    StorageAddress::parse(&fetch_url(client, arn).await?).map_err(|e| e.context(format!("read {arn}")))
+}
+
+/// The address of a webhook that a secret holds: a URL, or JSON with `url`.
+pub(crate) async fn fetch_webhook(client: &Client, arn: &str) -> Result<WebhookAddress> {
+    WebhookAddress::parse(&fetch_url(client, arn).await?).map_err(|e| e.context(format!("read {arn}")))
+}
+
+async fn fetch_url(client: &Client, arn: &str) -> Result<Zeroizing<String>> {
     #[derive(Deserialize)]
     struct Url {
         url: String,
@@ -27,7 +37,7 @@ pub(crate) async fn fetch_storage(client: &Client, arn: &str) -> Result<StorageA
     let value = fetch_text(client, arn).await?;
     // The parser's error quotes what it read, so it is dropped.
     let url = serde_json::from_str(&value).map(|Url { url }| Zeroizing::new(url));
-    StorageAddress::parse(&url.unwrap_or(value)).map_err(|e| e.context(format!("read {arn}")))
+    Ok(url.unwrap_or(value))
 }
 
 async fn fetch_text(client: &Client, arn: &str) -> Result<Zeroizing<String>> {

@@ -9,3 +9,4 @@ pub mod prune;
 pub mod verify;
 pub mod drill;
 pub mod watch;
+pub mod notify;

@@ -5,6 +5,7 @@ use super::rules;
 use super::secret::Secret;
 use super::storage::{self, StorageAddress};
 use crate::key_arn::{self, KeyArn};
+use crate::listeners::WebhookAddress;
 use engine::error::{Error, Result};
 use engine::ops::drill::{Checks, Choice};
 use engine::vault::{VaultPlace, VaultRole};
@@ -184,6 +185,45 @@ pub(super) fn key(r: &mut Reader<'_>) -> Option<KeyArn> {
 pub(super) fn former_keys(r: &mut Reader<'_>) -> Vec<KeyArn> {
     let list = |v: &str| v.split(',').map(|arn| KeyArn::parse(arn.trim()).map_err(|e| e.to_string())).collect();
     r.or("BACKUP_FORMER_KEY_IDS", key_arn::EXAMPLE, Vec::new(), list)
+}
+
+/// Where the address of a webhook comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WebhookSetting {
+    /// From the setting itself.
+    Url(WebhookAddress),
+    /// From the secret of this ARN.
+    SecretArn(String),
+}
+
+/// Who is told what happened; each may be absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// `BACKUP_EVENT_BUS`: an event bus.
+    pub bus: Option<String>,
+    /// `BACKUP_TOPIC_ARN`: a topic.
+    pub topic: Option<String>,
+    /// `BACKUP_WEBHOOK_QUEUE_URL`: the queue before somebody's own server,
+    pub webhook_queue: Option<String>,
+    /// `BACKUP_WEBHOOK_URL` or `BACKUP_WEBHOOK_SECRET_ARN`: and that server.
+    pub webhook: Option<WebhookSetting>,
+}
+
+const BUS_EXAMPLE: &str = "default";
+const TOPIC_EXAMPLE: &str = "arn:aws:sns:eu-west-1:123456789012:acme-backup-notifications";
+const WEBHOOK_QUEUE_EXAMPLE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/acme-backup-webhook";
+
+pub(super) fn listeners(r: &mut Reader<'_>) -> ListenerSettings {
+    let url = r.optional("BACKUP_WEBHOOK_URL", WebhookAddress::EXAMPLE, |v| {
+        WebhookAddress::parse(v).map_err(|e| e.to_string())
+    });
+    let arn = r.optional("BACKUP_WEBHOOK_SECRET_ARN", ARN_EXAMPLE, rules::secret_arn);
+    ListenerSettings {
+        bus: r.optional("BACKUP_EVENT_BUS", BUS_EXAMPLE, rules::source_name),
+        topic: r.optional("BACKUP_TOPIC_ARN", TOPIC_EXAMPLE, rules::topic_arn),
+        webhook_queue: r.optional("BACKUP_WEBHOOK_QUEUE_URL", WEBHOOK_QUEUE_EXAMPLE, rules::endpoint),
+        webhook: url.map(WebhookSetting::Url).or(arn.map(WebhookSetting::SecretArn)),
+    }
 }
 
 /// `BACKUP_TABLE`, without which some functions do less.

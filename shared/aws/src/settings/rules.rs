@@ -113,6 +113,18 @@ pub(super) fn secret_arn(value: &str) -> Ruling<String> {
     }
 }
 
+pub(super) fn topic_arn(value: &str) -> Ruling<String> {
+    let parts: Vec<&str> = value.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "sns", region, account, name]
+            if partition.starts_with("aws") && is_region(region) && is_account(account) && !name.is_empty() =>
+        {
+            Ok(value.to_owned())
+        }
+        _ => Err("must be the ARN of a topic".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

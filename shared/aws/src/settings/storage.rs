@@ -28,13 +28,7 @@ impl StorageAddress {
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = |what: &str| Error::invalid(format!("the storage URL {what}; one looks like {EXAMPLE}"));
         let mut url = Url::parse(text.trim()).map_err(|_| wrong("is not a URL"))?;
-        let here = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-            Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-            None => return Err(wrong("names no host")),
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && here) {
+        if !is_guarded(&url) {
             return Err(wrong("must begin with https:// (http:// only on this machine)"));
         }
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -77,8 +71,19 @@ impl StorageAddress {
     }
 }
 
+/// Whether what is sent to a URL is read by nobody on its way: by TLS, or because it stays on this machine.
+pub(crate) fn is_guarded(url: &Url) -> bool {
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => return false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && here)
+}
+
 /// A part of a URL, without its escapes.
-fn decoded(part: &str) -> Option<Zeroizing<String>> {
+pub(crate) fn decoded(part: &str) -> Option<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(part.len()));
     let mut rest = part.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -96,7 +96,11 @@ impl Document {
         Ok(Self { collection, id, json })
     }
 
-    fn read<R: Record>(&self) -> Result<R> {
+    /// The record.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub fn read<R: Record>(&self) -> Result<R> {
         let unreadable = || {
             Error::corrupt(format!(
                 "the catalog's record of {} {} cannot be read; rebuild the catalog from a vault",
