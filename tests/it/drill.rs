@@ -22,12 +22,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ROOM: u64 = 1 << 40;
 
 fn drill(world: &World, sandbox: Arc<dyn Sandbox>, checks: &str) -> Drill {
-    let keyring = |region: usize| {
-        Arc::new(engine::keyring::Keyring::new(Arc::clone(&world.keys[region]) as _, Arc::clone(&world.entropy) as _))
-    };
     Drill {
         vaults: world.ports(),
-        keyrings: [0, 1, 2].map(keyring),
+        keyrings: [0, 1, 2].map(|region| world.keyring(region)),
         catalog: Arc::clone(&world.catalog) as _,
         sandbox,
         clock: Arc::clone(&world.clock) as _,
@@ -163,6 +160,30 @@ async fn a_drill_survives_the_failure_of_every_call_and_leaves_no_server_behind(
             let again = again.unwrap_or_else(|e| panic!("{what}: {e}"));
             assert_eq!(again.outcome, DrillOutcome::Passed, "{what}: {:?}", again.error);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_drill_that_is_killed_at_any_call_says_nothing_and_the_next_passes() {
+    let (clean, sandbox) = backed_up().await;
+    let before = clean.world.faults.steps();
+    drill(&clean.world, sandbox as _, CHECKS).run(DrillRequest::default()).await.expect("drills");
+    let steps = clean.world.faults.steps() - before;
+    for step in 1..=steps {
+        let what = format!("seed {SEED}, killed at call {step} of {steps}");
+        let (scene, sandbox) = backed_up().await;
+        let killed = drill(&scene.world, Arc::clone(&sandbox) as _, CHECKS);
+        let done = scene.killed_at(before + step, Box::pin(killed.run(DrillRequest::default())).as_mut()).await;
+        let noted = scene.records().await[0].drilled.clone();
+        assert!(noted.is_none_or(|d| d.passed), "{what}");
+        let ended = done.is_none_or(|done| done.is_ok_and(|d| d.outcome == DrillOutcome::Passed));
+        assert!(ended, "{what}");
+        scene.world.clock.advance(Duration::from_secs(DRILL_LEASE_S as u64 + 1));
+        let again = drill(&scene.world, sandbox as _, CHECKS).run(DrillRequest::default()).await;
+        let again = again.unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert_eq!(again.outcome, DrillOutcome::Passed, "{what}: {:?}", again.error);
+        let drilled = scene.records().await[0].drilled.clone();
+        assert!(drilled.is_some_and(|d| d.passed && d.whole), "{what}");
     }
 }
 

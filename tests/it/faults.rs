@@ -41,7 +41,7 @@ async fn a_backup_and_its_replication_survive_the_failure_of_every_call() {
 }
 
 #[tokio::test]
-async fn a_restore_survives_the_failure_of_every_call() {
+async fn a_restore_survives_the_failure_of_every_call_and_its_own_death_at_each() {
     let scene = Scene::with_objects();
     scene.back_up().await.expect("backs up");
     scene.deliver_events().await;
@@ -54,15 +54,22 @@ async fn a_restore_survives_the_failure_of_every_call() {
     let wanted = target.rows();
 
     for step in 1..=steps {
-        for when in When::ALL {
+        for when in When::ALL.map(Some).into_iter().chain([None]) {
             let what = format!("seed {SEED}, call {step} of {steps}, {when:?}");
             let target = MemoryTarget::new(scene.world.faults.clone());
             let objects = MemoryStorage::new(scene.world.faults.clone());
-            scene.world.faults.arm(scene.world.faults.steps() + step, when, ErrorKind::Unavailable);
-            let first = scene.restore_to(1, Selection::Newest, &target, &objects).await;
+            let at = scene.world.faults.steps() + step;
+            let run = scene.restore_to(1, Selection::Newest, &target, &objects);
+            let first = match when {
+                Some(when) => {
+                    scene.world.faults.arm(at, when, ErrorKind::Unavailable);
+                    Some(Box::pin(run).await)
+                }
+                None => scene.killed_at(at, Box::pin(run).as_mut()).await,
+            };
             scene.world.faults.heal();
             // A restore whose last answer was lost has ended, and refuses to be begun again.
-            if first.is_err() && !target.is_finished() {
+            if first.is_none_or(|first| first.is_err()) && !target.is_finished() {
                 scene
                     .restore_to(1, Selection::Newest, &target, &objects)
                     .await

@@ -16,6 +16,7 @@ use engine::retention::{Reason, RetentionPolicy};
 use engine::vault::{Vault, VaultRole};
 use engine::versions::{self, Versions};
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{ManualClock, MemoryTarget, When};
@@ -405,16 +406,8 @@ async fn prune_that_is_killed_at_any_call_is_made_good_by_the_next() {
     for step in 1..=steps {
         let what = format!("seed {SEED}, killed at call {step} of {steps}");
         let scene = ripe().await;
-        {
-            let run = scene.prune(POLICY, false);
-            tokio::pin!(run);
-            while scene.world.faults.steps() < before + step {
-                tokio::select! {
-                    biased;
-                    made = &mut run => { made.expect("prunes"); break; }
-                    () = tokio::task::yield_now() => {}
-                }
-            }
+        if let Some(done) = scene.killed_at(before + step, pin!(scene.prune(POLICY, false))).await {
+            done.expect("prunes");
         }
         require_restorable(&scene, &what).await;
         assert_eq!(settle(&scene, &what).await, wanted, "{what}");

@@ -9,6 +9,7 @@ use engine::layout::ObjectKey;
 use engine::limits::VERIFY_LEASE_S;
 use engine::ops::backup::BackupOutcome;
 use engine::ops::verify::{Level, VerifyOutcome, VerifyReport};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::{KeyState, When};
@@ -295,7 +296,26 @@ async fn verify_survives_the_failure_of_every_call_and_never_takes_it_for_damage
 }
 
 #[tokio::test]
-async fn a_repair_survives_the_failure_of_every_call() {
+async fn verify_that_is_killed_at_any_call_took_nothing_for_damage_and_the_next_reads_it_all() {
+    let (clean, _) = backed_up().await;
+    let before = clean.world.faults.steps();
+    clean.verify(Level::Everything).await.expect("verifies");
+    let steps = clean.world.faults.steps() - before;
+    for step in 1..=steps {
+        let what = format!("seed {SEED}, killed at call {step} of {steps}");
+        let (scene, _) = backed_up().await;
+        let _ = scene.killed_at(before + step, pin!(scene.verify(Level::Everything))).await;
+        assert!(scene.records().await[0].replicas.iter().all(|r| r.findings.is_empty()), "{what}");
+        scene.world.clock.advance(Duration::from_secs(VERIFY_LEASE_S as u64 + 1));
+        let again = scene.verify(Level::Everything).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+        assert!(again.is_clean(), "{what}: {:?}", found(&again));
+        let record = &scene.records().await[0];
+        assert!(record.verified.is_some_and(|v| v.read_at.is_some()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_repair_survives_the_failure_of_every_call_and_its_own_death_at_each() {
     let damaged = async || {
         let (scene, record) = backed_up().await;
         let pack = pack(&scene);
@@ -310,12 +330,20 @@ async fn a_repair_survives_the_failure_of_every_call() {
     let steps = clean.world.faults.steps() - before;
     assert!(clean.verify(Level::Everything).await.expect("verifies").is_clean());
     for step in 1..=steps {
-        for when in When::ALL {
+        for when in When::ALL.map(Some).into_iter().chain([None]) {
             let what = format!("seed {SEED}, call {step} of {steps}, {when:?}");
             let scene = damaged().await;
-            scene.world.faults.arm(before + step, when, ErrorKind::Unavailable);
-            let _ = scene.replicate().reconcile().await;
-            scene.world.faults.heal();
+            let replicate = scene.replicate();
+            match when {
+                Some(when) => {
+                    scene.world.faults.arm(before + step, when, ErrorKind::Unavailable);
+                    let _ = replicate.reconcile().await;
+                    scene.world.faults.heal();
+                }
+                None => {
+                    let _ = scene.killed_at(before + step, pin!(replicate.reconcile())).await;
+                }
+            }
             scene.replicate().reconcile().await.unwrap_or_else(|e| panic!("{what}: {e}"));
             let report = scene.verify(Level::Everything).await.unwrap_or_else(|e| panic!("{what}: {e}"));
             assert!(report.is_clean(), "{what}: {:?}", found(&report));

@@ -7,6 +7,7 @@ use engine::limits::{STALLED_S, USAGE_EVERY_S};
 use engine::ops::verify::Level;
 use engine::ops::watch::{Prices, Watch, Watched};
 use engine::retention::RetentionPolicy;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use testkit::{KeyState, When};
@@ -155,5 +156,10 @@ async fn a_watch_that_cannot_look_says_so_and_the_next_does() {
             let again = watch(&scene).await.unwrap_or_else(|e| panic!("{what}: {e}")).vitals;
             assert_eq!(again, wanted, "{what}");
         }
+        let what = format!("seed {SEED}, killed at call {step} of {steps}");
+        let scene = prepared().await;
+        let _ = scene.killed_at(before + step, pin!(watch(&scene))).await;
+        let again = watch(&scene).await.unwrap_or_else(|e| panic!("{what}: {e}")).vitals;
+        assert_eq!(again, wanted, "{what}");
     }
 }
