@@ -21,6 +21,7 @@ mod replicate;
 mod prune;
 mod rotate;
 mod restore;
+mod second_key;
 mod versions;
 mod project;
 mod scope;

@@ -13,7 +13,7 @@ use pg::{Address, Clients as PgClients, PgSandbox, PgStandingServer, SandboxSett
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// `{"trigger":"schedule"}`, or `{"trigger":"manual","backupId":"019a…","region":"us-east-1"}`.
+/// `{"trigger":"schedule"}`, or `{"trigger":"manual","backupId":"019a…","region":"us-east-1","opensWith":"secondKey"}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Event {
@@ -24,6 +24,17 @@ pub(crate) struct Event {
     /// From which region, instead of the one whose turn it is.
     #[serde(default)]
     region: Option<String>,
+    /// With what it is opened, instead of the region's key.
+    #[serde(default)]
+    opens_with: Option<OpensWith>,
+}
+
+/// With what sealed things are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum OpensWith {
+    /// The second key alone.
+    SecondKey,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -76,7 +87,7 @@ impl Function {
         let settings = self.settings.drill()?;
         let drill = Drill {
             vaults: self.clients.vaults()?,
-            keyrings: self.clients.keyrings()?,
+            keyrings: self.clients.keyrings(event.opens_with == Some(OpensWith::SecondKey))?,
             catalog: self.clients.catalog()?,
             sandbox: self.sandbox(settings).await?,
             clock: Arc::new(SystemClock),
@@ -121,7 +132,8 @@ mod tests {
         assert!(matches!(scheduled.trigger, Trigger::Schedule) && scheduled.backup_id.is_none());
         let asked = sample("drill.asked.json");
         assert!(matches!(asked.trigger, Trigger::Manual) && asked.backup_id.is_some());
-        assert_eq!(asked.region.as_deref(), Some("ap-southeast-1"));
+        assert_eq!((asked.region.as_deref(), asked.opens_with), (Some("ap-southeast-1"), None));
+        assert_eq!(sample("drill.second-key.json").opens_with, Some(OpensWith::SecondKey));
     }
 
     #[test]

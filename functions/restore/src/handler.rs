@@ -25,12 +25,23 @@ pub(crate) struct Event {
     restore_point: Option<Timestamp>,
     #[serde(default)]
     region: Option<String>,
+    /// With what it is opened, instead of the region's key.
+    #[serde(default)]
+    opens_with: Option<OpensWith>,
     /// What of the backup; everything without it.
     #[serde(default)]
     only: Option<Scope>,
     /// That what the target holds is replaced; without it a target in use is refused.
     #[serde(default)]
     replace: Option<Confirmed>,
+}
+
+/// With what sealed things are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum OpensWith {
+    /// The second key alone.
+    SecondKey,
 }
 
 /// The words that confirm it: `replace <environment> with <backup id>`.
@@ -92,7 +103,7 @@ impl Function {
             sessions: self.settings.sessions,
         });
         let restore = Restore {
-            keyring: self.clients.keyring(region)?,
+            keyring: self.clients.keyring_of(region, event.opens_with == Some(OpensWith::SecondKey))?,
             vault,
             target: Arc::new(target),
             storage: self.clients.target_storage(environment).await?,

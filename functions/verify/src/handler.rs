@@ -70,7 +70,7 @@ impl Function {
         let verify = Verify {
             vaults: self.clients.vaults()?,
             versions: self.clients.versions()?,
-            keyrings: self.clients.keyrings()?,
+            keyrings: self.clients.keyrings(false)?,
             catalog: self.clients.catalog()?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

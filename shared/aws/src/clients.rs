@@ -7,9 +7,10 @@ use crate::keys::KmsKeys;
 use crate::listeners::{EventBus, Topic, Webhook, WebhookQueue};
 use crate::machine::SystemEntropy;
 use crate::queue::SqsQueue;
+use crate::second_key::SecondKmsKey;
 use crate::secrets;
 use crate::settings::{
-    DatabaseAddress, Environment, ListenerSettings, Secret, Settings, StorageSetting, WebhookSetting,
+    DatabaseAddress, Environment, ListenerSettings, SecondKeySetting, Secret, Settings, StorageSetting, WebhookSetting,
 };
 use crate::storage::S3Storage;
 use crate::vault::S3Vault;
@@ -20,7 +21,7 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 pub use aws_sdk_s3::config::Credentials;
 use engine::catalog::Catalog;
 use engine::error::{Error, Result};
-use engine::keyring::{KeyService, Keyring};
+use engine::keyring::{KeyService, Keyring, SecondKey};
 use engine::ops::notify::Listener;
 use engine::queue::BackupQueue;
 use engine::storage::Storage;
@@ -107,20 +108,39 @@ impl Clients {
     /// # Errors
     /// As [`Self::keys`].
     pub fn keyring(&self, region: &str) -> Result<Arc<Keyring>> {
+        self.keyring_of(region, false)
+    }
+
+    /// The same, that opens with the second key alone.
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub fn keyring_of(&self, region: &str, with_second: bool) -> Result<Arc<Keyring>> {
         let client = aws_sdk_kms::Client::new(&self.in_region(region));
         let former = self.settings.former_keys.iter().map(|key| key.in_region(region));
         let former = former.map(|key| Arc::new(KmsKeys::new(client.clone(), key)) as _).collect();
         let keyring = Keyring::new(self.keys(region)?, Arc::new(SystemEntropy));
-        Ok(Arc::new(keyring.with_former(former)))
+        let keyring = keyring.with_former(former).with_second(self.second_key());
+        Ok(Arc::new(if with_second { keyring.opening_with_second() } else { keyring }))
+    }
+
+    fn second_key(&self) -> Option<Arc<dyn SecondKey>> {
+        Some(match self.settings.second_key.as_ref()? {
+            SecondKeySetting::Rsa(key) => Arc::clone(key) as _,
+            SecondKeySetting::Kms { arn, region } => {
+                Arc::new(SecondKmsKey::new(aws_sdk_kms::Client::new(&self.in_region(region)), arn.clone()))
+            }
+        })
     }
 
     /// Those of the regions of the three vaults, in the same order.
     ///
     /// # Errors
     /// As [`Self::vaults`] and [`Self::keyring`].
-    pub fn keyrings(&self) -> Result<[Arc<Keyring>; 3]> {
+    pub fn keyrings(&self, with_second: bool) -> Result<[Arc<Keyring>; 3]> {
         let [primary, secondary, tertiary] = self.settings.vaults()?;
-        Ok([self.keyring(&primary.region)?, self.keyring(&secondary.region)?, self.keyring(&tertiary.region)?])
+        let keyring = |region: &str| self.keyring_of(region, with_second);
+        Ok([keyring(&primary.region)?, keyring(&secondary.region)?, keyring(&tertiary.region)?])
     }
 
     /// The catalog, in this function's region.

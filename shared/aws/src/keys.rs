@@ -85,12 +85,12 @@ impl KeyService for KmsKeys {
     }
 }
 
-fn pairs(context: &Context) -> HashMap<String, String> {
+pub(crate) fn pairs(context: &Context) -> HashMap<String, String> {
     context.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
 /// Takes the 32 bytes, and wipes those that the SDK handed over.
-fn plaintext(blob: Option<Blob>) -> Result<DataKey> {
+pub(crate) fn plaintext(blob: Option<Blob>) -> Result<DataKey> {
     let bytes = Zeroizing::new(blob.map(Blob::into_inner).unwrap_or_default());
     let mut key: [u8; 32] =
         bytes.as_slice().try_into().map_err(|_| Error::corrupt("kms: the data key has not 32 bytes"))?;

@@ -16,6 +16,7 @@ mod frames;
 pub mod vault;
 pub mod storage;
 pub mod keys;
+pub mod second_key;
 pub mod catalog;
 pub mod secrets;
 pub mod queue;

@@ -14,7 +14,10 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use groups::{DatabaseAddress, DrillSettings, Environment, Keep, ListenerSettings, StorageSetting, WebhookSetting};
+pub use groups::{
+    DatabaseAddress, DrillSettings, Environment, Keep, ListenerSettings, SecondKeySetting, StorageSetting,
+    WebhookSetting,
+};
 pub use secret::Secret;
 pub use storage::StorageAddress;
 pub(crate) use storage::{decoded, is_guarded};
@@ -83,6 +86,8 @@ pub struct Settings {
     pub policies: Arc<Policies>,
     /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
     pub queue: Option<String>,
+    /// `BACKUP_SECOND_…`: a second way to open what is sealed.
+    pub second_key: Option<SecondKeySetting>,
     /// Who is told what happened.
     pub listeners: ListenerSettings,
     /// `BACKUP_FORMER_KEY_IDS`: keys that open what they sealed, and seal nothing any more.
@@ -147,6 +152,7 @@ impl Settings {
             pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
             vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),
+            second_key: groups::second_key(&mut r),
             listeners: groups::listeners(&mut r),
             former_keys: groups::former_keys(&mut r),
             key: needs.contains(&Need::Key).then(|| groups::key(&mut r)).flatten(),

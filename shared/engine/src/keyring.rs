@@ -73,11 +73,33 @@ pub trait KeyService: Send + Sync {
     async fn decrypt(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey>;
 }
 
+/// The port on a second way to open what is sealed, which needs nothing of the key service: a key of another account, or one that is on no
+/// machine of ours.
+#[async_trait::async_trait]
+pub trait SecondKey: Send + Sync {
+    /// Whether a data key says that it was wrapped by this key.
+    fn wrapped(&self, data_key: &EncryptedDataKey) -> bool;
+
+    /// A data key, wrapped once more.
+    ///
+    /// # Errors
+    /// `Denied`, `NotFound`, `Unavailable`.
+    async fn wrap(&self, context: &Context, key: &DataKey) -> Result<EncryptedDataKey>;
+
+    /// The data key that was wrapped.
+    ///
+    /// # Errors
+    /// `Invalid` when only the half of the key that wraps is here; `Corrupt` when it was not wrapped by this key; otherwise as `wrap`.
+    async fn unwrap(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey>;
+}
+
 /// Generates sealing keys, and finds the data keys of messages to be opened; each is asked for once.
 pub struct Keyring {
     service: Arc<dyn KeyService>,
     /// Keys that seal nothing any more.
     former: Vec<Arc<dyn KeyService>>,
+    second: Option<Arc<dyn SecondKey>>,
+    opens_with_second: bool,
     entropy: Arc<dyn Entropy>,
     opened: Mutex<HashMap<Vec<u8>, Arc<DataKey>>>,
 }
@@ -89,13 +111,32 @@ const OPENED_MAX: usize = 4_096;
 impl Keyring {
     /// Over a key service.
     pub fn new(service: Arc<dyn KeyService>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { service, former: Vec::new(), entropy, opened: Mutex::new(HashMap::new()) }
+        Self {
+            service,
+            former: Vec::new(),
+            second: None,
+            opens_with_second: false,
+            entropy,
+            opened: Mutex::new(HashMap::new()),
+        }
     }
 
     /// That also opens what former keys sealed.
     #[must_use]
     pub fn with_former(self, former: Vec<Arc<dyn KeyService>>) -> Self {
         Self { former, ..self }
+    }
+
+    /// That wraps each data key by a second key too.
+    #[must_use]
+    pub fn with_second(self, second: Option<Arc<dyn SecondKey>>) -> Self {
+        Self { second, ..self }
+    }
+
+    /// That opens with the second key alone, as if there were no key service.
+    #[must_use]
+    pub fn opening_with_second(self) -> Self {
+        Self { opens_with_second: true, ..self }
     }
 
     /// Whether there is anything that a message could be sealed under, and is not sealed under any more.
@@ -116,7 +157,12 @@ impl Keyring {
         let context = context(purpose, attempt)?;
         let (key, wrapped) =
             self.service.generate(&context).await.context(format!("generate the data key for {purpose}"))?;
-        SealKey::new(key, vec![wrapped], context)
+        let mut wrapped = vec![wrapped];
+        if let Some(second) = &self.second {
+            let again = second.wrap(&context, &key).await;
+            wrapped.push(again.context(format!("wrap the data key for {purpose} by the second key"))?);
+        }
+        SealKey::new(key, wrapped, context)
     }
 
     /// A message id that was never used before.
@@ -144,14 +190,36 @@ impl Keyring {
                 said(expected)
             )));
         }
-        let mut last = Error::corrupt("the message names no data key that the key service can unwrap");
-        for wrapped in header.edks.iter().filter(|w| w.provider_id == KMS_PROVIDER) {
+        let second = self.second.as_ref().filter(|_| self.opens_with_second);
+        if self.opens_with_second && second.is_none() {
+            return Err(Error::invalid("no second key is set up to open with"));
+        }
+        let none = match second {
+            Some(_) => "the message names no data key that the second key wrapped: it was sealed before there was one",
+            None => "the message names no data key that the key service can unwrap",
+        };
+        let mut last = Error::corrupt(none);
+        for wrapped in &header.edks {
+            if second.map_or(wrapped.provider_id != KMS_PROVIDER, |second| !second.wrapped(wrapped)) {
+                continue;
+            }
+            // One that is of a key of ours says more, when it fails, than one that is not.
+            let is_ours = self.services().any(|service| service.wrapped(wrapped));
+            if second.is_none() && !is_ours && header.edks.iter().any(|w| self.services().any(|s| s.wrapped(w))) {
+                continue;
+            }
             let cache_key = cache_key(&header.context, wrapped);
             if let Some(key) = self.opened().get(&cache_key) {
                 return Ok(Arc::clone(key));
             }
-            let service = self.former.iter().find(|former| former.wrapped(wrapped)).unwrap_or(&self.service);
-            match service.decrypt(&header.context, wrapped).await {
+            let opened = match second {
+                Some(second) => second.unwrap(&header.context, wrapped).await,
+                None => {
+                    let service = self.services().find(|service| service.wrapped(wrapped)).unwrap_or(&self.service);
+                    service.decrypt(&header.context, wrapped).await
+                }
+            };
+            match opened {
                 Ok(key) => {
                     let key = Arc::new(key);
                     let mut opened = self.opened();
@@ -165,6 +233,11 @@ impl Keyring {
             }
         }
         Err(last)
+    }
+
+    /// The key service, and those of former keys.
+    fn services(&self) -> impl Iterator<Item = &Arc<dyn KeyService>> {
+        std::iter::once(&self.service).chain(&self.former)
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<Vec<u8>, Arc<DataKey>>> {

@@ -8,9 +8,10 @@ use crate::keys::MemoryKeys;
 use crate::queue::MemoryQueue;
 use crate::vault::MemoryVault;
 use engine::error::Result;
-use engine::keyring::Keyring;
+use engine::keyring::{Keyring, SecondKey};
 use engine::vault::{VaultPlace, VaultRole, Vaults};
 use engine::versions::Versions;
+use std::fmt;
 use std::sync::Arc;
 
 /// The regions of a world, primary first.
@@ -20,7 +21,7 @@ pub const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-1"];
 pub const LOCK_S: i64 = 7 * 24 * 60 * 60;
 
 /// A deployment in memory. All its ports share one count of calls, one script of faults and one seed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct World {
     /// The time: moves itself when everybody waits for it.
     pub clock: Arc<ManualClock>,
@@ -34,10 +35,18 @@ pub struct World {
     pub keys: [Arc<MemoryKeys>; 3],
     /// Keys that it had before.
     pub former: Vec<[Arc<MemoryKeys>; 3]>,
+    /// A second key, if there is one.
+    pub second: Option<Arc<dyn SecondKey>>,
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
     /// The orders that wait.
     pub queue: Arc<MemoryQueue>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("vaults", &self.vaults).finish_non_exhaustive()
+    }
 }
 
 impl World {
@@ -55,6 +64,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             keys: MemoryKeys::in_regions(!seed, REGIONS, &faults)?,
             former: Vec::new(),
+            second: None,
             catalog: Arc::new(MemoryCatalog::new(faults.clone())),
             queue: Arc::new(MemoryQueue::new(faults.clone())),
             vaults,
@@ -76,7 +86,13 @@ impl World {
     pub fn keyring(&self, region: usize) -> Arc<Keyring> {
         let former = self.former.iter().map(|keys| Arc::clone(&keys[region]) as _).collect();
         let keyring = Keyring::new(Arc::clone(&self.keys[region]) as _, Arc::clone(&self.entropy) as _);
-        Arc::new(keyring.with_former(former))
+        Arc::new(keyring.with_former(former).with_second(self.second.clone()))
+    }
+
+    /// The second key alone.
+    pub fn second_keyring(&self) -> Arc<Keyring> {
+        let keyring = Keyring::new(Arc::clone(&self.keys[0]) as _, Arc::clone(&self.entropy) as _);
+        Arc::new(keyring.with_second(self.second.clone()).opening_with_second())
     }
 
     /// What the vaults hold, as `prune` takes it.

@@ -6,6 +6,7 @@ use super::secret::Secret;
 use super::storage::{self, StorageAddress};
 use crate::key_arn::{self, KeyArn};
 use crate::listeners::WebhookAddress;
+use crate::second_key::RsaKey;
 use engine::error::{Error, Result};
 use engine::ops::drill::{Checks, Choice};
 use engine::vault::{VaultPlace, VaultRole};
@@ -185,6 +186,34 @@ pub(super) fn key(r: &mut Reader<'_>) -> Option<KeyArn> {
 pub(super) fn former_keys(r: &mut Reader<'_>) -> Vec<KeyArn> {
     let list = |v: &str| v.split(',').map(|arn| KeyArn::parse(arn.trim()).map_err(|e| e.to_string())).collect();
     r.or("BACKUP_FORMER_KEY_IDS", key_arn::EXAMPLE, Vec::new(), list)
+}
+
+/// A second way to open what is sealed.
+#[derive(Clone, Debug)]
+pub enum SecondKeySetting {
+    /// `BACKUP_SECOND_KEY_ARN`: a key of KMS in another account.
+    Kms {
+        /// Its ARN.
+        arn: String,
+        /// The region in it.
+        region: String,
+    },
+    /// `BACKUP_SECOND_PUBLIC_KEY`, or where something is opened with it `BACKUP_SECOND_PRIVATE_KEY_FILE`: an RSA key.
+    Rsa(Arc<RsaKey>),
+}
+
+const KEY_EXAMPLE: &str = "arn:aws:kms:eu-central-1:210987654321:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+pub(super) fn second_key(r: &mut Reader<'_>) -> Option<SecondKeySetting> {
+    let kms = r.optional("BACKUP_SECOND_KEY_ARN", KEY_EXAMPLE, rules::key_arn);
+    let public =
+        r.optional("BACKUP_SECOND_PUBLIC_KEY", RsaKey::EXAMPLE, |v| RsaKey::public(v).map_err(|e| e.to_string()));
+    let private = r.optional("BACKUP_SECOND_PRIVATE_KEY_FILE", "/mnt/usb/second.pem", rules::private_key);
+    if kms.is_some() && (public.is_some() || private.is_some()) {
+        r.problem("BACKUP_SECOND_KEY_ARN and an RSA key exclude each other: there is one second key".to_owned());
+    }
+    let rsa = private.or(public).map(|key| SecondKeySetting::Rsa(Arc::new(key)));
+    kms.map(|(arn, region)| SecondKeySetting::Kms { arn, region }).or(rsa)
 }
 
 /// Where the address of a webhook comes from.

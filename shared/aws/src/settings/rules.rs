@@ -2,12 +2,14 @@
 
 use super::reader::Ruling;
 use crate::key_arn::{is_account, is_region};
+use crate::second_key::RsaKey;
 use engine::ops::drill::Checks;
 use engine::policy::Policies;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use zeroize::Zeroizing;
 
 pub(super) fn region(value: &str) -> Ruling<String> {
     if is_region(value) { Ok(value.to_owned()) } else { Err("must be the name of an AWS region".into()) }
@@ -111,6 +113,25 @@ pub(super) fn secret_arn(value: &str) -> Ruling<String> {
         }
         _ => Err("must be the ARN of a secret".into()),
     }
+}
+
+/// The ARN of any key of KMS, and its region.
+pub(super) fn key_arn(value: &str) -> Ruling<(String, String)> {
+    let parts: Vec<&str> = value.split(':').collect();
+    match parts.as_slice() {
+        ["arn", partition, "kms", region, account, key]
+            if partition.starts_with("aws") && is_region(region) && is_account(account) && key.starts_with("key/") =>
+        {
+            Ok((value.to_owned(), (*region).to_owned()))
+        }
+        _ => Err("must be the whole ARN of a key, not of an alias".into()),
+    }
+}
+
+pub(super) fn private_key(value: &str) -> Ruling<RsaKey> {
+    let text = std::fs::read_to_string(value).map(Zeroizing::new);
+    let text = text.map_err(|e| format!("names a file that cannot be read: {}", e.kind()))?;
+    RsaKey::private(&text).map_err(|e| format!("the file {e}"))
 }
 
 pub(super) fn topic_arn(value: &str) -> Ruling<String> {

@@ -52,6 +52,11 @@ impl DataKey {
         key
     }
 
+    /// Its bytes, for whoever wraps it.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Another key that whoever has this one can make again, for something else than a message: the salt is none that a
     /// message may have.
     ///
