@@ -20,6 +20,11 @@ impl PackBuilder {
         Self { attempt, number: 0, bytes: Vec::new() }
     }
 
+    /// For packs of an attempt that go on with a number.
+    pub fn numbered_from(attempt: AttemptId, number: u32) -> Self {
+        Self { number, ..Self::new(attempt) }
+    }
+
     /// Appends a message, and says where it lies.
     pub fn append(&mut self, extent: &SealedExtent) -> Extent {
         if self.bytes.is_empty() {

@@ -106,6 +106,8 @@ pub struct SegmentCounts {
     pub segments_sampled: u64,
     /// Their bytes.
     pub bytes_sampled: u64,
+    /// Bytes that were moved, sealed as they are, out of packs of which little is needed any more.
+    pub bytes_repacked: u64,
 }
 
 /// How often a backup was handed over to another invocation of the function.

@@ -14,6 +14,7 @@ mod treatment;
 mod progress;
 mod reading;
 mod recheck;
+mod repack;
 
 use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, Progress, SnapshotRecord, Status};
 use crate::clock::{Clock, Entropy, Timestamp};

@@ -46,6 +46,7 @@ fn full(id: SnapshotId) -> SnapshotRecord {
         bytes_reused: 11,
         segments_sampled: 12,
         bytes_sampled: 13,
+        bytes_repacked: 14,
     };
     let blobs = BlobCounts { blobs_total: 14, blobs: 15, blob_bytes_copied: 16, blob_bytes_reused: 17 };
     let (rows, bytes) = (u64::MAX, 1 << 53);

@@ -127,9 +127,13 @@ impl Backup {
         let Some(blobs) = self.blobs(attempt, &mut making, &known).await? else { return Ok(Ended::OutOfTime) };
         let own: Vec<ObjectRef> = making.packing.packs().await.into_iter().map(|(pack, _)| pack).collect();
         let rows = read.packs.len();
-        let blobs = blobs.adopted(&mut read, &own, &known);
+        let mut blobs = blobs.adopted(&mut read, &own, &known);
         if let Some(wrong) = self.look(&read.packs[rows..], &own).await? {
             return Err(Error::corrupt(wrong));
+        }
+        if !*attempt.stop.borrow() {
+            let moved = self.repack(&mut read, &mut blobs, attempt.id, &attempt.counters).await;
+            Counters::add(&attempt.counters.bytes_repacked, moved);
         }
 
         attempt.counters.enter(Phase::Committing);

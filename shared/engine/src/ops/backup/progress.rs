@@ -24,6 +24,7 @@ pub(super) struct Counters {
     pub(super) rows: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) bytes_stored: AtomicU64,
+    pub(super) bytes_repacked: AtomicU64,
     pub(super) copied: Tallied,
     pub(super) reused: Tallied,
     pub(super) sampled: Tallied,
@@ -112,6 +113,7 @@ impl Counters {
                 bytes_reused,
                 segments_sampled,
                 bytes_sampled,
+                bytes_repacked: self.bytes_repacked.load(Relaxed),
             },
         };
         (phase, progress)
