@@ -4,6 +4,8 @@
 //!
 //! `BACKUP_SCHEDULES` says how many, `BACKUP_SCHEDULE_SEED` from which seed on; a failure names its seed.
 
+mod over_aws;
+
 use crate::scene::Scene;
 use engine::catalog::{FindingCode, SnapshotRecord, Status, Trigger};
 use engine::clock::{Clock, Timestamp};

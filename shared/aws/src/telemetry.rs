@@ -18,8 +18,9 @@ pub fn start() {
     let started = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
+        // The request and its trace stand in the outermost span, the backup in the innermost.
         .with_current_span(true)
-        .with_span_list(false)
+        .with_span_list(true)
         .with_ansi(false)
         .with_env_filter(filter)
         .with_writer(std::io::stdout)

@@ -34,6 +34,7 @@ use progress::Counters;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// How a backup is made.
 #[derive(Clone, Debug)]
@@ -116,7 +117,9 @@ impl Backup {
                 }
                 Err(e) => return Err(e.context("take the lease of the source")),
             };
-        let result = self.run_leased(id, request, &lease).await;
+        // Every line that follows says which backup it is about.
+        let span = tracing::info_span!("backup", backup = %id);
+        let result = self.run_leased(id, request, &lease).instrument(span).await;
         // Whoever goes on finds the lease its own. One that cannot be given back expires by itself.
         if !matches!(result, Ok(BackupOutcome::HandedOver(_)))
             && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await

@@ -27,6 +27,7 @@ use crate::vault::{Vault, Vaults};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The name of the lease.
 const LEASE: &str = "drill";
@@ -199,7 +200,8 @@ impl Drill {
             record.warnings.truncate(DRILL_WARNINGS_KEPT);
             self.examine(&*server, record).await
         };
-        let done = self.in_time(prove, request.deadline).await;
+        let span = tracing::info_span!("drill", backup = %inventory.snapshot);
+        let done = self.in_time(prove, request.deadline).instrument(span).await;
         // Whatever came of it, nothing of the data stays.
         if let Err(e) = server.end().await {
             tracing::warn!(error = %e, "the drill's server did not end as it should");

@@ -21,6 +21,7 @@ use crate::vault::{PutOutcome, Vault, VaultRole, Vaults, put_once};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// The operation and its ports.
 pub struct Replicate {
@@ -67,7 +68,7 @@ impl Replicate {
     pub async fn landed(&self, key: ObjectKey) -> Result<Replicated> {
         match key {
             ObjectKey::Inventory(id) => self.snapshot(id).await,
-            _ => self.object(key).await,
+            _ => self.object(key).instrument(tracing::info_span!("replicate", object = %key)).await,
         }
     }
 
@@ -93,6 +94,10 @@ impl Replicate {
     /// Those of the vaults and of the catalog; `Corrupt` when an object is missing in the primary vault or not what the
     /// inventory says.
     pub async fn snapshot(&self, id: SnapshotId) -> Result<Replicated> {
+        self.whole(id).instrument(tracing::info_span!("replicate", backup = %id)).await
+    }
+
+    async fn whole(&self, id: SnapshotId) -> Result<Replicated> {
         let (inventory, stored) = inventory::read(&**self.vaults.primary(), id).await?;
         let objects: Vec<ObjectRef> = inventory.objects().copied().collect();
         let replicas = self.vaults.replicas().iter().map(|replica| self.complete(replica, id, &objects, &stored));

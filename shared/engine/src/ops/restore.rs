@@ -49,6 +49,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// What is to be restored.
 #[derive(Clone, Debug)]
@@ -128,11 +129,23 @@ impl Restore {
     /// target.
     pub async fn run(&self, request: impl Into<RestoreRequest>) -> Result<Restored> {
         let asked_at = self.clock.now();
-        let RestoreRequest { selection, mut scope, masked, replace, rows_of, deadline } = request.into();
-        if let Some(scope) = &scope {
+        let request = request.into();
+        if let Some(scope) = &request.scope {
             scope.check()?;
         }
-        let inventory = select(&*self.vault, selection).await?;
+        let inventory = select(&*self.vault, request.selection).await?;
+        // Every line that follows says which backup it is about.
+        let span = tracing::info_span!("restore", backup = %inventory.snapshot);
+        Box::pin(self.run_selected(inventory, request, asked_at)).instrument(span).await
+    }
+
+    async fn run_selected(
+        &self,
+        inventory: Inventory,
+        request: RestoreRequest,
+        asked_at: Timestamp,
+    ) -> Result<Restored> {
+        let RestoreRequest { mut scope, masked, replace, rows_of, deadline, .. } = request;
         tracing::info!(backup = %inventory.snapshot, vault = %self.vault.place(), rows = inventory.rows, "restore begins");
         self.hold(inventory.snapshot).await;
         let (manifest, masking) = self.manifest(&inventory).await?;

@@ -38,6 +38,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use moving::{Moves, Needed};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// The name of the lease.
 const LEASE: &str = "rotate";
@@ -226,7 +227,8 @@ impl Rotate {
             let before = generations.get(&id.root()).copied().unwrap_or(id);
             // Names are used once: what an earlier run wrote under one, and did not finish, is nobody's.
             let next = before.max(id).next_generation();
-            match self.seal_snapshot(run, id, next, &survey.stale_attempts).await {
+            let span = tracing::info_span!("rotate", backup = %id);
+            match self.seal_snapshot(run, id, next, &survey.stale_attempts).instrument(span).await {
                 Ok(true) => {
                     run.rotation.backups += 1;
                     run.rotation.backups_left -= 1;

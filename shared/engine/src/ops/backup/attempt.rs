@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// A snapshot that is whole in the primary vault.
 pub(super) struct Committed {
@@ -215,7 +216,7 @@ impl Backup {
     async fn copy(&self, attempt: &Attempt<'_>, making: &mut Making, reading: &Arc<Reading>) -> Result<bool> {
         let mut sessions = JoinSet::new();
         for _ in 0..self.settings.sessions {
-            sessions.spawn(Arc::clone(reading).session());
+            sessions.spawn(Arc::clone(reading).session().in_current_span());
         }
         let mut stop = attempt.stop.clone();
         loop {
