@@ -72,7 +72,7 @@ plan: tools ## what prune would remove now, and why each backup stays; ARGS='--p
 	@infra/plan $(ARGS)
 
 .PHONY: rotate
-rotate: tools ## replace the key, and seal everything again; ARGS='--project P --finish'
+rotate: tools ## replace the key, and seal everything again; ARGS='--new-key', later ARGS='--finish'
 	@infra/rotate $(ARGS)
 
 FILE ?= infra/local/sample/policies.json

@@ -83,7 +83,7 @@ fn read(file: &str) -> String {
 }
 
 async fn told() -> Vec<Notification> {
-    Notify { listeners: Vec::new() }.run(&[failed().await]).await.expect("nobody is to be told")
+    Notify { listeners: Vec::new() }.run(&[failed().await]).await.expect("nobody is to be told").notifications
 }
 
 #[tokio::test]
@@ -116,7 +116,8 @@ async fn the_bus_the_topic_and_the_queue_are_told() {
     cloud.set("BACKUP_WEBHOOK_QUEUE_URL", &queues[2].0);
 
     let clients = cloud.clients().await;
-    let told = Notify { listeners: clients.listeners() }.run(&[failed().await]).await.expect("all are told");
+    let told =
+        Notify { listeners: clients.listeners() }.run(&[failed().await]).await.expect("all are told").notifications;
     assert_eq!(told.len(), 2);
     let received = |url: &str| {
         let mut bodies = Vec::new();
@@ -164,7 +165,8 @@ async fn the_bus_the_topic_and_the_queue_are_told() {
     // What is not there is said by its name.
     cloud.set("BACKUP_TOPIC_ARN", &format!("{topic}-none"));
     let clients = cloud.clients().await;
-    let e = Notify { listeners: clients.listeners() }.run(&[failed().await]).await.expect_err("there is no such topic");
+    let told = Notify { listeners: clients.listeners() }.run(&[failed().await]).await.expect("it is not tried again");
+    let [e] = told.refused.as_slice() else { panic!("{told:?}") };
     assert!(e.kind() == ErrorKind::NotFound && e.to_string().contains("tell the topic: sns Publish"), "{e}");
 }
 

@@ -1,22 +1,27 @@
 //! Rotation of keys, in memory: whatever is kept is sealed again under the new key, whatever happens meanwhile, and the old key is not
 //! needed any more.
 
+use crate::incremental::large_scene;
 use crate::scene::{SEED, Scene};
-use engine::catalog::{self, Pin, SnapshotRecord, Status};
+use engine::catalog::{self, Pin, SnapshotRecord, Status, Trigger};
+use engine::clock::Clock;
 use engine::error::ErrorKind;
 use engine::id::SnapshotId;
 use engine::inventory;
-use engine::layout::ObjectKey;
+use engine::layout::{CHECKPOINTS, ObjectKey};
 use engine::limits::ROTATE_LEASE_S;
+use engine::ops::backup::BackupOutcome;
+use engine::ops::rebuild::rebuild;
 use engine::ops::restore::Selection;
 use engine::ops::rotate::{RotationRecord, RotationState};
 use engine::ops::verify::Level;
+use engine::queue::BackupOrder;
 use engine::retention::RetentionPolicy;
-use engine::vault::list_all;
-use std::collections::BTreeMap;
+use engine::vault::{Vault, list_all};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{KeyState, MemoryTarget, SlowClock, When};
+use testkit::{KeyState, MemoryCatalog, MemoryTarget, SlowClock, When};
 
 const POLICY: RetentionPolicy =
     RetentionPolicy { days: 3, last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, keep_at_least: 1 };
@@ -235,7 +240,9 @@ async fn a_run_survives_the_failure_of_every_call_and_its_own_death_at_each() {
             scene.require_whole_inventories(&what).await;
             scene.deliver_events().await;
             scene.world.clock.advance(Duration::from_secs(ROTATE_LEASE_S as u64 + 1));
-            scene.replicate().reconcile().await.expect("reconciles");
+            if step % 2 == 0 {
+                scene.replicate().reconcile().await.expect("reconciles");
+            }
             let mut said = rotate_to_the_end(&scene, None).await;
             let last = said.pop().unwrap_or_else(|| panic!("{what}: no rotation"));
             assert_eq!((last.backups_left, last.not_sealed.len()), (0, 0), "{what}");
@@ -307,6 +314,78 @@ async fn what_is_damaged_is_told_and_keeps_the_others_from_nothing() {
     scene.deliver_events().await;
     let pruned = scene.prune(POLICY, false).await.expect("prunes");
     assert!(pruned.record.expired.iter().all(|e| e.id == sound), "{:?}", pruned.record.expired);
+}
+
+#[tokio::test]
+async fn it_is_not_done_while_a_backup_is_being_made_and_what_that_stored_under_the_old_key_is_not_used() {
+    let mut scene = large_scene();
+    some_backups(&scene, 1).await;
+    for place in 0..30_000 {
+        scene.source.write("large", place, &format!("{place}\tall of it is new"));
+    }
+    let order = BackupOrder::new(Trigger::Schedule);
+    let BackupOutcome::HandedOver(begun) = scene.run(order, Some(6)).await.expect("hands over") else {
+        panic!("it fits")
+    };
+    assert!(!list_all(&*scene.world.vaults[0], CHECKPOINTS).await.expect("lists").is_empty());
+    scene.world.change_key(OTHER_KEY).expect("another key");
+    for _ in 0..3 {
+        let rotation = scene.rotate(None).await.expect("rotates").expect("a rotation");
+        scene.deliver_events().await;
+        assert_eq!((rotation.state, rotation.backups_left), (RotationState::Running, 0));
+        scene.world.clock.advance(Duration::from_secs(10));
+    }
+    let mut order = scene.world.queue.take().expect("an order");
+    while let BackupOutcome::HandedOver(_) = scene.run(order, None).await.expect("goes on") {
+        order = scene.world.queue.take().expect("an order");
+    }
+    scene.deliver_events().await;
+    assert_eq!(record(&scene, begun.id).await.status, Status::Completed);
+    rotate_to_the_end(&scene, None).await;
+    // What it had stored under the old key was read again.
+    let (inventory, _) = inventory::read(&*scene.world.vaults[0], begun.id).await.expect("reads");
+    let attempts: BTreeSet<_> = inventory.packs.iter().map(|p| p.key.to_string()[..44].to_owned()).collect();
+    assert!(!attempts.contains(&format!("v1/packs/{}", begun.attempt.expect("an attempt").id)[..44]), "{attempts:?}");
+    disable_former(&scene);
+    let target = MemoryTarget::new(scene.world.faults.clone());
+    scene.restore(2, Selection::Newest, &target).await.expect("restores");
+}
+
+#[tokio::test]
+async fn a_lost_catalog_keeps_prune_from_nothing_and_a_pin_on_any_generation_holds() {
+    let (mut scene, wanted) = prepared().await;
+    rotate_to_the_end(&scene, None).await;
+    let pinned = scene.records().await.iter().filter(|r| r.superseded_by.is_some()).map(|r| r.id).max().expect("one");
+    // Somebody who has the old id.
+    let pin = Pin { at: scene.world.clock.now(), note: None };
+    catalog::amend(&*scene.world.catalog, pinned, |r| {
+        r.pin = Some(pin.clone());
+        Ok(true)
+    })
+    .await
+    .expect("pins");
+    scene.world.clock.advance(Duration::from_secs(20 * 86_400));
+    some_backups(&scene, 1).await;
+    scene.prune(POLICY, false).await.expect("prunes");
+    let last = record(&scene, pinned.next_generation()).await;
+    assert_eq!(last.expired_at, None, "it is kept by the pin");
+
+    // Without a record the generation before goes all the same.
+    scene.world.catalog = Arc::new(MemoryCatalog::new(scene.world.faults.clone()));
+    let ports = scene.world.ports();
+    rebuild(&*scene.world.catalog, &ports, ports.primary(), &*scene.world.clock).await.expect("rebuilds");
+    scene.replicate().reconcile().await.expect("reconciles");
+    let policy = RetentionPolicy { days: 400, ..POLICY };
+    let pruned = scene.prune(policy, false).await.expect("prunes");
+    assert!(pruned.record.expired.iter().any(|e| e.id == pinned), "{:?}", pruned.record.expired);
+    scene.world.clock.advance(Duration::from_secs(40 * 86_400));
+    scene.prune(policy, false).await.expect("prunes when the locks have ended");
+    for vault in &scene.world.vaults {
+        assert!(vault.head(&ObjectKey::Inventory(pinned)).await.expect("looks").is_none());
+    }
+    let left = inventory::list(&*scene.world.vaults[1]).await.expect("lists");
+    assert!(left.iter().any(|id| wanted.contains_key(&id.root())));
+    scene.prune(policy, false).await.expect("prunes again");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ async fn watch(scene: &Scene) -> Result<Watched> {
         vaults: world.ports(),
         versions: world.versions(),
         keys: world.keys.clone().map(|keys| keys as _),
+        second: world.second.clone(),
         catalog: Arc::clone(&world.catalog) as _,
         clock: Arc::clone(&world.clock) as _,
         entropy: Arc::clone(&world.entropy) as _,

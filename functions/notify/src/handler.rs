@@ -6,7 +6,7 @@
 use aws::clients::Clients;
 use engine::catalog::Document;
 use engine::error::{Error, ErrorKind, Result};
-use engine::ops::notify::{Change, Listener, Notification, Notify, TOLD_OF};
+use engine::ops::notify::{Change, Listener, Notification, Notify, TOLD_OF, Told};
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,7 @@ impl Function {
             (Ok(told), _) => log(&told),
             // From the first on: a stream goes on in its order.
             (Err(e), Some(first)) => {
-                tracing::error!(kind = %e.kind(), error = %e, "not everybody was told; it will be tried again");
+                tracing::error!(alarm = "not_told", kind = %e.kind(), error = %e, "not everybody was told; it will be tried again");
                 answer.failures.push(Failure { id: first });
             }
             (Err(e), None) => return Err(e),
@@ -134,8 +134,11 @@ fn document(item: Item) -> Option<Document> {
     Some(Document { collection, id: item.sk.text, json: item.record?.text })
 }
 
-fn log(told: &[Notification]) {
-    for notification in told {
+fn log(told: &Told) {
+    for e in &told.refused {
+        tracing::error!(alarm = "not_told", kind = %e.kind(), error = %e, "somebody cannot be told; it is not tried again");
+    }
+    for notification in &told.notifications {
         let backup = notification.backup_id.map(|id| id.to_string());
         tracing::info!(id = notification.id, kind = %notification.kind, backup, "told");
     }

@@ -4,7 +4,7 @@ use aws::clients::Clients;
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
 use engine::clock::Clock;
-use engine::error::Result;
+use engine::error::{ErrorKind, Result};
 use engine::ops::rotate::{Rotate, RotationRecord};
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
@@ -41,7 +41,13 @@ impl Function {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
         };
-        let done = rotate.run(deadline(event.context.deadline, SystemClock.now())).await.inspect_err(|e| {
+        let done = rotate.run(deadline(event.context.deadline, SystemClock.now())).await;
+        let done = match (event.payload.trigger, done) {
+            // Somebody follows it by hand.
+            (Trigger::Schedule, Err(e)) if e.kind() == ErrorKind::Conflict => return Ok(None),
+            (_, done) => done,
+        };
+        let done = done.inspect_err(|e| {
             let cause = std::error::Error::source(e).map(ToString::to_string);
             tracing::error!(kind = %e.kind(), error = %e, cause, "rotate failed");
         })?;

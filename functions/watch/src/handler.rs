@@ -60,6 +60,7 @@ impl Function {
             vaults: self.clients.vaults()?,
             versions: self.clients.versions()?,
             keys: [keys(&primary.region)?, keys(&secondary.region)?, keys(&tertiary.region)?],
+            second: self.clients.second_key(),
             catalog: self.clients.catalog()?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

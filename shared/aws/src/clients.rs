@@ -124,7 +124,8 @@ impl Clients {
         Ok(Arc::new(if with_second { keyring.opening_with_second() } else { keyring }))
     }
 
-    fn second_key(&self) -> Option<Arc<dyn SecondKey>> {
+    /// The second key, if there is one.
+    pub fn second_key(&self) -> Option<Arc<dyn SecondKey>> {
         Some(match self.settings.second_key.as_ref()? {
             SecondKeySetting::Rsa(key) => Arc::clone(key) as _,
             SecondKeySetting::Kms { arn, region } => {

@@ -55,23 +55,7 @@ impl KeyService for KmsKeys {
     }
 
     async fn check(&self) -> Result<()> {
-        let described = self.client.describe_key().key_id(self.key.to_string()).send().await;
-        let described = described.map_err(|e| DESCRIBE.failed(&e))?.key_metadata;
-        let key = described.ok_or_else(|| Error::unavailable("kms DescribeKey: the answer describes no key"))?;
-        let state = key.key_state().map_or("of no state", KeyState::as_str);
-        match key.key_state() {
-            // A replica that is being updated works.
-            Some(KeyState::Enabled | KeyState::Updating) => Ok(()),
-            Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => {
-                let at = key.deletion_date().map(|at| Timestamp::from_millis(at.secs().saturating_mul(1_000)));
-                let at = at.map_or_else(String::new, |at| format!(" at {at}"));
-                Err(Error::denied(format!(
-                    "{} is about to be deleted{at}: `aws kms cancel-key-deletion`, then enable it",
-                    self.key
-                )))
-            }
-            _ => Err(Error::denied(format!("{} is {state}: enable it", self.key))),
-        }
+        require_usable(&self.client, &self.key.to_string()).await
     }
 
     async fn decrypt(&self, context: &Context, wrapped: &EncryptedDataKey) -> Result<DataKey> {
@@ -82,6 +66,26 @@ impl KeyService for KmsKeys {
         let key = plaintext(output.plaintext)?;
         require_answer_of(&self.key, output.key_id.as_deref())?;
         Ok(key)
+    }
+}
+
+/// Whether a key would work, as far as its description tells.
+pub(crate) async fn require_usable(client: &Client, arn: &str) -> Result<()> {
+    let described = client.describe_key().key_id(arn).send().await;
+    let described = described.map_err(|e| DESCRIBE.failed(&e))?.key_metadata;
+    let key = described.ok_or_else(|| Error::unavailable("kms DescribeKey: the answer describes no key"))?;
+    let state = key.key_state().map_or("of no state", KeyState::as_str);
+    match key.key_state() {
+        // A replica that is being updated works.
+        Some(KeyState::Enabled | KeyState::Updating) => Ok(()),
+        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => {
+            let at = key.deletion_date().map(|at| Timestamp::from_millis(at.secs().saturating_mul(1_000)));
+            let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+            Err(Error::denied(format!(
+                "{arn} is about to be deleted{at}: `aws kms cancel-key-deletion`, then enable it"
+            )))
+        }
+        _ => Err(Error::denied(format!("{arn} is {state}: enable it"))),
     }
 }
 

@@ -4,7 +4,7 @@
 //! libraries open a message with either.
 
 use crate::errors::Call;
-use crate::keys::{pairs, plaintext};
+use crate::keys::{pairs, plaintext, require_usable};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
@@ -55,6 +55,10 @@ impl SecondKmsKey {
 impl SecondKey for SecondKmsKey {
     fn wrapped(&self, data_key: &EncryptedDataKey) -> bool {
         data_key.provider_id == KMS_PROVIDER && data_key.provider_info == self.arn.as_bytes()
+    }
+
+    async fn check(&self) -> Result<()> {
+        require_usable(&self.client, &self.arn).await
     }
 
     async fn wrap(&self, context: &Context, key: &DataKey) -> Result<EncryptedDataKey> {
@@ -151,6 +155,10 @@ impl fmt::Debug for RsaKey {
 impl SecondKey for RsaKey {
     fn wrapped(&self, data_key: &EncryptedDataKey) -> bool {
         data_key.provider_id == NAMESPACE && data_key.provider_info == self.name.as_bytes()
+    }
+
+    async fn check(&self) -> Result<()> {
+        Ok(())
     }
 
     async fn wrap(&self, _: &Context, key: &DataKey) -> Result<EncryptedDataKey> {

@@ -80,6 +80,12 @@ pub trait SecondKey: Send + Sync {
     /// Whether a data key says that it was wrapped by this key.
     fn wrapped(&self, data_key: &EncryptedDataKey) -> bool;
 
+    /// Whether the key would work, as far as can be told without using it.
+    ///
+    /// # Errors
+    /// As [`KeyService::check`].
+    async fn check(&self) -> Result<()>;
+
     /// A data key, wrapped once more.
     ///
     /// # Errors

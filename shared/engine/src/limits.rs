@@ -15,6 +15,8 @@ pub const REPACK_LIVE_PARTS: u64 = 4;
 pub const REPACK_DEAD_BYTES_MIN: u64 = 4 * MIB as u64;
 /// One backup moves at most so much.
 pub const REPACK_BYTES_MAX: u64 = 64 * MIB as u64;
+/// and reads at most so much for that.
+pub const REPACK_READ_MAX: u64 = 512 * MIB as u64;
 /// The numbers of packs that are made of others.
 pub const REPACK_NUMBERS: std::ops::RangeInclusive<u32> = 500_000..=999_000;
 /// Packs that may be on their way to the vault while the next one is filled.

@@ -10,7 +10,7 @@ mod notification;
 pub use changes::{Change, TOLD_OF, of_change};
 pub use notification::{Kind, Notification, Severity};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::sync::Arc;
 
 /// The port on somebody who is told.
@@ -32,31 +32,42 @@ pub struct Notify {
     pub listeners: Vec<Arc<dyn Listener>>,
 }
 
+/// What was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// In the order of the changes.
+    pub notifications: Vec<Notification>,
+    /// Why a listener never takes this: it is not told again.
+    pub refused: Vec<Error>,
+}
+
 impl Notify {
-    /// Tells of some changes. Gives what was told.
+    /// Tells of some changes.
     ///
     /// # Errors
-    /// The first of the listeners that could not be told; all others were. A change that cannot be read is logged, and passed over.
-    pub async fn run(&self, changes: &[Change]) -> Result<Vec<Notification>> {
-        let mut notifications = Vec::new();
+    /// `Unavailable` when a listener should be told again; all others were told. A change that cannot be read is logged, and passed over.
+    pub async fn run(&self, changes: &[Change]) -> Result<Told> {
+        let mut told = Told::default();
         for change in changes {
             match of_change(change) {
-                Ok(told) => notifications.extend(told),
+                Ok(notifications) => told.notifications.extend(notifications),
                 Err(e) => tracing::error!(error = %e, "a change of the catalog cannot be read; nobody is told of it"),
             }
         }
-        if notifications.is_empty() {
-            return Ok(notifications);
+        if told.notifications.is_empty() {
+            return Ok(told);
         }
         let tells = self.listeners.iter().map(|listener| async {
-            let told = listener.tell(&notifications).await;
-            told.map_err(|e| e.context(format!("tell {}", listener.name())))
+            let done = listener.tell(&told.notifications).await;
+            done.map_err(|e| e.context(format!("tell {}", listener.name())))
         });
-        let results: Vec<Result<()>> = futures::future::join_all(tells).await;
-        let failed: Option<Error> = results.into_iter().filter_map(Result::err).reduce(|first, other| {
-            tracing::error!(kind = %other.kind(), error = %other, "another listener could not be told");
-            first
-        });
-        failed.map_or(Ok(notifications), Err)
+        let failed: Vec<Error> = futures::future::join_all(tells).await.into_iter().filter_map(Result::err).collect();
+        let (mut again, refused): (Vec<Error>, Vec<Error>) =
+            failed.into_iter().partition(|e| e.kind() == ErrorKind::Unavailable);
+        told.refused = refused;
+        match again.pop() {
+            Some(e) => Err(e),
+            None => Ok(told),
+        }
     }
 }

@@ -150,6 +150,11 @@ impl Prune {
                     record.expired.push(Expired::of(decision));
                     survey.records.insert(decision.id, expired);
                 }
+                // Of a generation that was superseded before the catalog was lost there is no record, and nothing makes it whole again.
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    record.expired.push(Expired::of(decision));
+                    self.remove_inventories(survey, decision.id, record).await?;
+                }
                 // It was pinned since.
                 Err(e) if e.kind() == ErrorKind::Conflict => {
                     tracing::info!(backup = %decision.id, why = %e, "an expiry was given up");

@@ -36,7 +36,7 @@ use crate::stage::{Sha256, Storable};
 use crate::vault::{ObjectMeta, Vaults, list_all, put_once};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use moving::{Moves, Needed};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use tracing::Instrument;
 
@@ -118,22 +118,26 @@ impl Rotate {
         if open.is_none() && self.is_settled(last.as_ref(), &records).await? {
             return Ok(None);
         }
+        let records = self.put_back(records).await?;
         self.supersede(&records).await?;
         let survey = self.survey(&records).await?;
         let rotation = match open {
             Some(open) => open,
-            None if survey.is_empty() && replicating(&records) == 0 => return Ok(None),
+            None if survey.is_empty() && unsettled(&records) == 0 => return Ok(None),
             None => self.begin().await?,
         };
         let moves = self.earlier_moves(rotation.started_at).await?;
         let told = (0, self.clock.now());
         let mut run = Run { id, rotation, deadline, moves, lists: 0, list_key: None, bytes: 0, told };
         run.rotation.of = Some(all_of(&records));
-        self.seal_all(&mut run, survey, &records).await.map(Some)
+        self.seal_all(&mut run, survey).await.map(Some)
     }
 
     /// Whether nothing can have come since the last rotation: no other backup, and no other key. Then not everything is looked at.
     async fn is_settled(&self, last: Option<&RotationRecord>, records: &Records) -> Result<bool> {
+        if unsettled(records) > 0 {
+            return Ok(false);
+        }
         let newest = records.values().rev().find(|r| r.status == Status::Completed);
         let (Some(last), Some(newest)) = (last, newest) else { return Ok(newest.is_none()) };
         if last.of != Some(all_of(records)) {
@@ -152,6 +156,23 @@ impl Rotate {
         Ok(records.into_iter().filter(|r| r.expired_at.is_none()).map(|r| (r.id, r)).collect())
     }
 
+    /// A generation whose run was stopped right after its inventory has no record yet: it gets one, with those that are kept.
+    async fn put_back(&self, records: Records) -> Result<Records> {
+        let primary = self.vaults.primary();
+        let known: HashSet<[u8; 10]> = records.keys().map(SnapshotId::root).collect();
+        let mut news = false;
+        for id in inventory::list(&**primary).await? {
+            if known.contains(&id.root())
+                && !records.contains_key(&id)
+                && catalog::get(&*self.catalog, id).await?.is_none()
+            {
+                rebuild::put_back(&*self.catalog, &self.vaults, primary, id, &*self.clock).await?;
+                news = true;
+            }
+        }
+        if news { self.records().await } else { Ok(records) }
+    }
+
     async fn begin(&self) -> Result<RotationRecord> {
         let id = RotationId::new(&*self.clock, &*self.entropy)?;
         let rotation = RotationRecord::begun(id, self.clock.now());
@@ -163,10 +184,19 @@ impl Rotate {
     async fn survey(&self, records: &Records) -> Result<Survey> {
         let primary = self.vaults.primary();
         let ids = inventory::list(&**primary).await?;
+        let mut survey = Survey::default();
+        let listed: HashSet<[u8; 10]> = ids.iter().map(SnapshotId::root).collect();
+        let is_missing = |r: &&SnapshotRecord| r.status == Status::Completed && !listed.contains(&r.id.root());
+        survey.unreadable.extend(records.values().filter(is_missing).map(|r| NotSealed {
+            id: r.id,
+            error: format!(
+                "its inventory is not in the {}: `verify` finds that, and `replicate` puts it back",
+                primary.place()
+            ),
+        }));
         let ids = ids.into_iter().rev().filter(|id| records.get(id).is_some_and(|r| r.status == Status::Completed));
         let reads = stream::iter(ids).map(|id| async move { (id, inventory::read(&**primary, id).await) });
         let mut reads = reads.buffered(LOOKS_IN_FLIGHT);
-        let mut survey = Survey::default();
         while let Some((id, read)) = reads.next().await {
             let looked = match read {
                 Ok((inventory, _)) => self.look(&mut survey, &inventory).await,
@@ -217,7 +247,7 @@ impl Rotate {
         Err(Error::corrupt(format!("{}: the sealed message is cut off in its header", from())))
     }
 
-    async fn seal_all(&self, run: &mut Run, survey: Survey, records: &Records) -> Result<RotationRecord> {
+    async fn seal_all(&self, run: &mut Run, survey: Survey) -> Result<RotationRecord> {
         let mut generations = self.generations().await?;
         run.rotation.backups_left = survey.stale.len() as u64;
         run.rotation.bytes_left = run.moves.left(&survey.stale_packs);
@@ -233,9 +263,7 @@ impl Rotate {
                     run.rotation.backups += 1;
                     run.rotation.backups_left -= 1;
                     rebuild::put_back(&*self.catalog, &self.vaults, self.vaults.primary(), next, &*self.clock).await?;
-                    if let Some(record) = records.get(&id) {
-                        self.supersede_one(record, next).await?;
-                    }
+                    self.supersede_one(id, next).await?;
                     tracing::info!(backup = %id, sealed_again_as = %next, "sealed again");
                 }
                 Ok(false) => {
@@ -250,9 +278,11 @@ impl Rotate {
             }
         }
         let rotation = &mut run.rotation;
-        rotation.replicating = replicating(&self.records().await?);
+        let records = self.records().await?;
+        rotation.replicating = unsettled(&records);
+        // A backup that came to its end meanwhile, or has not yet, may name packs that were there when it began.
         let is_done = in_time && rotation.backups_left == 0 && rotation.not_sealed.is_empty();
-        if is_done && rotation.replicating == 0 {
+        if is_done && rotation.replicating == 0 && rotation.of == Some(all_of(&records)) {
             (rotation.state, rotation.bytes_left) = (RotationState::Done, 0);
             rotation.completed_at = Some(self.clock.now());
         }
@@ -366,21 +396,26 @@ impl Rotate {
         for record in records.values() {
             let last = last[&record.id.root()];
             if last != record.id && (record.superseded_by != Some(last) || record.pin.is_some()) {
-                self.supersede_one(record, last).await?;
+                self.supersede_one(record.id, last).await?;
             }
         }
         Ok(())
     }
 
-    async fn supersede_one(&self, before: &SnapshotRecord, last: SnapshotId) -> Result<()> {
+    async fn supersede_one(&self, before: SnapshotId, last: SnapshotId) -> Result<()> {
+        let Some(before) = catalog::get(&*self.catalog, before).await? else { return Ok(()) };
+        let before = before.value;
         catalog::amend(&*self.catalog, last, |record| {
-            record.continue_from(before);
+            record.continue_from(&before);
             Ok(true)
         })
         .await?;
         catalog::amend(&*self.catalog, before.id, |record| {
             record.superseded_by = Some(last);
-            record.pin = None;
+            // One that was set since is passed on by the next run.
+            if record.pin == before.pin {
+                record.pin = None;
+            }
             Ok(true)
         })
         .await?;
@@ -434,12 +469,9 @@ fn last_of(records: &Records) -> HashMap<[u8; 10], SnapshotId> {
     inventory::last_generations(records.keys().copied()).into_iter().map(|id| (id.root(), id)).collect()
 }
 
-/// How many backups were sealed again, and are not whole in all vaults yet.
-fn replicating(records: &Records) -> u64 {
-    let last = last_of(records);
-    let superseded = records.keys().filter(|id| last[&id.root()] != **id).map(|id| last[&id.root()]);
-    let superseded: BTreeSet<SnapshotId> = superseded.collect();
-    superseded.iter().filter(|id| records[id].status != Status::Completed).count() as u64
+/// How many backups are being made, or are not whole in all vaults yet, those included that were sealed again.
+fn unsettled(records: &Records) -> u64 {
+    records.values().filter(|r| !r.is_settled()).count() as u64
 }
 
 /// The extents of a manifest: those of rows, and those of objects of Storage.

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::UsageId;
 use crate::inventory::{self, Inventory};
-use crate::keyring::KeyService;
+use crate::keyring::{KeyService, SecondKey};
 use crate::layout::ROOT;
 use crate::limits::{LOOKS_IN_FLIGHT, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS};
 use crate::ops::drill::{DrillOutcome, DrillRecord};
@@ -34,6 +34,8 @@ pub struct Watch {
     pub versions: [Arc<dyn Versions>; 3],
     /// The key in the region of each.
     pub keys: [Arc<dyn KeyService>; 3],
+    /// The second key, if there is one: without it nothing is sealed either.
+    pub second: Option<Arc<dyn SecondKey>>,
     /// The records.
     pub catalog: Arc<dyn Catalog>,
     /// The time.
@@ -118,6 +120,11 @@ impl Watch {
             if let Err(e) = key.check().await {
                 keys.push(format!("{}: {e}", vault.place().region));
             }
+        }
+        if let Some(second) = &self.second
+            && let Err(e) = second.check().await
+        {
+            keys.push(format!("the second key: {e}"));
         }
         vitals.keys_unusable = keys.len() as u64;
 

@@ -132,10 +132,8 @@ impl Backup {
         if let Some(wrong) = self.look(&read.packs[rows..], &own).await? {
             return Err(Error::corrupt(wrong));
         }
-        if !*attempt.stop.borrow() {
-            let moved = self.repack(&mut read, &mut blobs, attempt.id, &attempt.counters).await;
-            Counters::add(&attempt.counters.bytes_repacked, moved);
-        }
+        let moved = self.repack(&mut read, &mut blobs, attempt).await;
+        Counters::add(&attempt.counters.bytes_repacked, moved);
 
         attempt.counters.enter(Phase::Committing);
         let schema = self.store_schema(attempt.record, &making.keys.schema, schema).await?;

@@ -10,6 +10,7 @@ use crate::inventory;
 use crate::layout::{CHECKPOINTS, ObjectKey};
 use crate::limits::CHECKPOINT_AGE_MAX_S;
 use crate::manifest::Manifest;
+use crate::message;
 use crate::reuse::Stored;
 use crate::stage::Sha256;
 use crate::vault::list_all;
@@ -42,9 +43,11 @@ impl Backup {
         }
         for (attempt, key) in self.checkpoints(after).await? {
             match self.checkpoint(attempt, key).await {
-                Ok(c) if c.source != self.settings.source => {}
-                Ok(c) if !self.settings.incremental && c.snapshot != snapshot => {}
-                Ok(mut checkpoint) => {
+                // What it lists is under a former key, which may be gone before this backup is looked at.
+                Ok(None) => {}
+                Ok(Some(c)) if c.source != self.settings.source => {}
+                Ok(Some(c)) if !self.settings.incremental && c.snapshot != snapshot => {}
+                Ok(Some(mut checkpoint)) => {
                     earlier.blobs.add(std::mem::take(&mut checkpoint.blobs), &checkpoint.packs);
                     earlier.stored.push(checkpoint.into());
                 }
@@ -89,9 +92,12 @@ impl Backup {
             .collect())
     }
 
-    async fn checkpoint(&self, attempt: AttemptId, key: ObjectKey) -> Result<Checkpoint> {
+    async fn checkpoint(&self, attempt: AttemptId, key: ObjectKey) -> Result<Option<Checkpoint>> {
         let sealed = self.vaults.primary().get(&key).await?;
-        Checkpoint::open(&self.keyring, attempt, &sealed).await
+        if !self.keyring.is_current(&message::header(&sealed)?) {
+            return Ok(None);
+        }
+        Checkpoint::open(&self.keyring, attempt, &sealed).await.map(Some)
     }
 }
 

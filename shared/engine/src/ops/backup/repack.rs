@@ -5,6 +5,7 @@
 //! is never needed: where anything is in its way, the snapshot names the old packs.
 
 use super::Backup;
+use super::attempt::Attempt;
 use super::progress::Counters;
 use super::reading::Read;
 use crate::blob::Blob;
@@ -12,12 +13,13 @@ use crate::error::{Error, Result, ResultExt};
 use crate::extent::{Extent, SealedExtent};
 use crate::id::AttemptId;
 use crate::layout::ObjectKey;
-use crate::limits::{REPACK_BYTES_MAX, REPACK_DEAD_BYTES_MIN, REPACK_LIVE_PARTS, REPACK_NUMBERS};
+use crate::limits::{REPACK_BYTES_MAX, REPACK_DEAD_BYTES_MIN, REPACK_LIVE_PARTS, REPACK_NUMBERS, REPACK_READ_MAX};
 use crate::object::ObjectRef;
 use crate::pack::PackBuilder;
 use crate::stage::{Sealed, Storable};
 use crate::vault::put_once;
 use std::collections::{BTreeMap, HashMap};
+use tokio::sync::watch;
 
 /// What of a pack this snapshot needs, by offset.
 type Live = BTreeMap<u64, Extent>;
@@ -27,14 +29,17 @@ type Moved = HashMap<(ObjectKey, u64), (ObjectRef, Extent)>;
 
 impl Backup {
     /// Moves what pays. Answers how many bytes were moved.
-    pub(super) async fn repack(&self, read: &mut Read, blobs: &mut [Blob], own: AttemptId, counters: &Counters) -> u64 {
-        let mut moved_bytes = 0;
+    pub(super) async fn repack(&self, read: &mut Read, blobs: &mut [Blob], attempt: &Attempt<'_>) -> u64 {
+        let (mut moved_bytes, mut read_bytes) = (0, 0);
+        let (own, attempt_stops, counters) = (attempt.id, &attempt.stop, &attempt.counters);
         for (attempt, packs) in sparse(read, blobs, own) {
             let live: u64 = packs.iter().flat_map(|(_, live)| live.values()).map(|e| e.length).sum();
-            if moved_bytes + live > REPACK_BYTES_MAX {
+            let whole: u64 = packs.iter().map(|(pack, _)| pack.length).sum();
+            if moved_bytes + live > REPACK_BYTES_MAX || read_bytes + whole > REPACK_READ_MAX {
                 continue;
             }
-            match self.move_live(attempt, &packs, counters).await {
+            read_bytes += whole;
+            match self.move_live(attempt, &packs, attempt_stops, counters).await {
                 Ok(moved) => {
                     renew(read, blobs, &moved);
                     moved_bytes += live;
@@ -49,7 +54,13 @@ impl Backup {
     }
 
     /// Copies what an attempt sealed into packs of its own name with new numbers.
-    async fn move_live(&self, attempt: AttemptId, packs: &[(ObjectRef, Live)], counters: &Counters) -> Result<Moved> {
+    async fn move_live(
+        &self,
+        attempt: AttemptId,
+        packs: &[(ObjectRef, Live)],
+        stop: &watch::Receiver<bool>,
+        counters: &Counters,
+    ) -> Result<Moved> {
         let vault = self.vaults.primary();
         let mut random = [0; 4];
         self.entropy.fill(&mut random)?;
@@ -60,6 +71,9 @@ impl Backup {
         let mut builder = PackBuilder::numbered_from(attempt, first);
         let (mut moved, mut full, mut places) = (Moved::new(), Vec::new(), Vec::new());
         for (pack, live) in packs {
+            if *stop.borrow() {
+                return Err(Error::exhausted("the time is up"));
+            }
             let from = || format!("read {} in the {}", pack.key, vault.place());
             let bytes = vault.get(&pack.key).await.context(from())?;
             // What is copied without being opened must be what was stored.

@@ -78,7 +78,7 @@ impl Survey {
             records,
             newest_object_at: newest.unwrap_or(Timestamp::from_millis(0)),
             restoring,
-            rotating_since: rotating_since(&*prune.catalog).await?,
+            rotating_since: rotating_since(&*prune.catalog, prune.clock.now()).await?,
             keys: Keys::default(),
         };
         survey.require_agreement(prune)?;
@@ -175,6 +175,9 @@ impl Survey {
         let good = live().map(|(id, _)| *id).filter(|id| standing(id) == Standing::Good);
         let last: BTreeMap<[u8; 10], SnapshotId> =
             last_generations(good).into_iter().map(|id| (id.root(), id)).collect();
+        // A pin is of a backup, whichever generation it was set on.
+        let pinned: HashSet<[u8; 10]> =
+            self.records.values().filter(|r| r.pin.is_some()).map(|r| r.id.root()).collect();
         let candidate = |(id, held): (&SnapshotId, &Held)| {
             let record = self.records.get(id);
             let is_superseded = last.get(&id.root()).is_some_and(|last| last > id);
@@ -183,7 +186,10 @@ impl Survey {
                 source: held.source.clone(),
                 taken_at: held.taken_at,
                 standing: if is_superseded { Standing::Superseded } else { standing(id) },
-                pinned: record.is_some_and(|r| r.pin.is_some()),
+                pinned: match is_superseded {
+                    true => record.is_some_and(|r| r.pin.is_some()),
+                    false => pinned.contains(&id.root()),
+                },
                 held: self.restoring.contains(id),
             }
         };

@@ -4,7 +4,7 @@ use crate::catalog::{self, Catalog, Collection, Record, RecordId};
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, RotationId, SnapshotId};
-use crate::limits::CLOCK_SLACK_S;
+use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S};
 use crate::stage::Sha256;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub struct RotationRecord {
     pub backups: u64,
     /// and those that are left.
     pub backups_left: u64,
-    /// Of those that were sealed again, how many are not whole in all vaults yet.
+    /// Backups that are being made, or are not whole in all vaults yet; what they name is looked at when they are.
     pub replicating: u64,
     /// Bytes of packs that were sealed again,
     pub bytes: u64,
@@ -112,9 +112,10 @@ pub(super) async fn last(catalog: &dyn Catalog) -> Result<Option<RotationRecord>
     Ok(page.records.into_iter().next())
 }
 
-/// Since when a rotation is under way, if one is.
-pub(crate) async fn rotating_since(catalog: &dyn Catalog) -> Result<Option<Timestamp>> {
-    Ok(last(catalog).await?.filter(|r| r.state == RotationState::Running).map(|r| r.started_at))
+/// Since when a rotation is under way, if one is. One of which nothing was heard for a week was given up.
+pub(crate) async fn rotating_since(catalog: &dyn Catalog, now: Timestamp) -> Result<Option<Timestamp>> {
+    let is_alive = |r: &RotationRecord| r.heartbeat_at.plus_s(CHECKPOINT_KEPT_S) > now;
+    Ok(last(catalog).await?.filter(|r| r.state == RotationState::Running && is_alive(r)).map(|r| r.started_at))
 }
 
 /// Whether packs and lists of an attempt may be those of a rotation that began then.
