@@ -169,8 +169,10 @@ async fn a_key_of_kms_in_another_account_wraps_and_opens() {
     let arn = other(cloud.aws());
     cloud.set("BACKUP_SECOND_KEY_ARN", &arn);
     let clients = cloud.clients().await;
-    let (seals, opens) =
-        (clients.keyring(REGIONS[0]).expect("a keyring"), clients.keyring_of(REGIONS[2], true).expect("a keyring"));
+    let (seals, opens) = (
+        clients.keyring(REGIONS[0]).expect("a keyring"),
+        clients.keyring_of(REGIONS[2], aws::clients::OpensWith::SecondKey).expect("a keyring"),
+    );
     let attempt = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071".parse().expect("an id");
     let key = seals.seal_key(Purpose::Manifest, attempt).await.expect("a key");
     let compressed = engine::compress::compress(b"what is sealed", 1).expect("compresses");
@@ -188,6 +190,6 @@ async fn a_key_of_kms_in_another_account_wraps_and_opens() {
     let e = engine::message::open(&fresh.keyring(REGIONS[0]).expect("a keyring"), &of_manifest, sealed.bytes()).await;
     let e = e.map(drop).expect_err("it is disabled");
     assert!(e.kind() == ErrorKind::Denied && e.to_string().contains("kms Decrypt"), "{e}");
-    let second = fresh.keyring_of(REGIONS[0], true).expect("a keyring");
+    let second = fresh.keyring_of(REGIONS[0], aws::clients::OpensWith::SecondKey).expect("a keyring");
     engine::message::open(&second, &of_manifest, sealed.bytes()).await.map(drop).expect("opens");
 }

@@ -1,6 +1,6 @@
 //! Reads the event, runs the operation, answers what came of it.
 
-use aws::clients::Clients;
+use aws::clients::{Clients, OpensWith};
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::{DrillSettings, Settings};
 use engine::clock::{Clock, Timestamp};
@@ -26,15 +26,7 @@ pub(crate) struct Event {
     region: Option<String>,
     /// With what it is opened, instead of the region's key.
     #[serde(default)]
-    opens_with: Option<OpensWith>,
-}
-
-/// With what sealed things are opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum OpensWith {
-    /// The second key alone.
-    SecondKey,
+    opens_with: OpensWith,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -87,7 +79,7 @@ impl Function {
         let settings = self.settings.drill()?;
         let drill = Drill {
             vaults: self.clients.vaults()?,
-            keyrings: self.clients.keyrings(event.opens_with == Some(OpensWith::SecondKey))?,
+            keyrings: self.clients.keyrings(event.opens_with)?,
             catalog: self.clients.catalog()?,
             sandbox: self.sandbox(settings).await?,
             clock: Arc::new(SystemClock),
@@ -132,8 +124,8 @@ mod tests {
         assert!(matches!(scheduled.trigger, Trigger::Schedule) && scheduled.backup_id.is_none());
         let asked = sample("drill.asked.json");
         assert!(matches!(asked.trigger, Trigger::Manual) && asked.backup_id.is_some());
-        assert_eq!((asked.region.as_deref(), asked.opens_with), (Some("ap-southeast-1"), None));
-        assert_eq!(sample("drill.second-key.json").opens_with, Some(OpensWith::SecondKey));
+        assert_eq!((asked.region.as_deref(), asked.opens_with), (Some("ap-southeast-1"), OpensWith::RegionKey));
+        assert_eq!(sample("drill.second-key.json").opens_with, OpensWith::SecondKey);
     }
 
     #[test]

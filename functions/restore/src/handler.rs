@@ -1,6 +1,6 @@
 //! Reads the event, runs the operation, answers.
 
-use aws::clients::Clients;
+use aws::clients::{Clients, OpensWith};
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::{Environment, Settings};
 use engine::clock::{Clock, Timestamp};
@@ -27,21 +27,13 @@ pub(crate) struct Event {
     region: Option<String>,
     /// With what it is opened, instead of the region's key.
     #[serde(default)]
-    opens_with: Option<OpensWith>,
+    opens_with: OpensWith,
     /// What of the backup; everything without it.
     #[serde(default)]
     only: Option<Scope>,
     /// That what the target holds is replaced; without it a target in use is refused.
     #[serde(default)]
     replace: Option<Confirmed>,
-}
-
-/// With what sealed things are opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum OpensWith {
-    /// The second key alone.
-    SecondKey,
 }
 
 /// The words that confirm it: `replace <environment> with <backup id>`.
@@ -103,7 +95,7 @@ impl Function {
             sessions: self.settings.sessions,
         });
         let restore = Restore {
-            keyring: self.clients.keyring_of(region, event.opens_with == Some(OpensWith::SecondKey))?,
+            keyring: self.clients.keyring_of(region, event.opens_with)?,
             vault,
             target: Arc::new(target),
             storage: self.clients.target_storage(environment).await?,

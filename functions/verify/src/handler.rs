@@ -1,6 +1,6 @@
 //! Reads the event, runs the operation, answers what was found.
 
-use aws::clients::Clients;
+use aws::clients::{Clients, OpensWith};
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
 use engine::clock::{Clock, Timestamp};
@@ -70,7 +70,7 @@ impl Function {
         let verify = Verify {
             vaults: self.clients.vaults()?,
             versions: self.clients.versions()?,
-            keyrings: self.clients.keyrings(false)?,
+            keyrings: self.clients.keyrings(OpensWith::RegionKey)?,
             catalog: self.clients.catalog()?,
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),

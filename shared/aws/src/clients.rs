@@ -27,6 +27,7 @@ use engine::queue::BackupQueue;
 use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
 use engine::versions::Versions;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,17 @@ pub fn loader(settings: &Settings) -> ConfigLoader {
         Some(endpoint) => loader.endpoint_url(endpoint),
         None => loader,
     }
+}
+
+/// With what sealed things are opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OpensWith {
+    /// The key of the region.
+    #[default]
+    RegionKey,
+    /// The second key alone.
+    SecondKey,
 }
 
 /// The adapters of one deployment.
@@ -108,20 +120,23 @@ impl Clients {
     /// # Errors
     /// As [`Self::keys`].
     pub fn keyring(&self, region: &str) -> Result<Arc<Keyring>> {
-        self.keyring_of(region, false)
+        self.keyring_of(region, OpensWith::RegionKey)
     }
 
-    /// The same, that opens with the second key alone.
+    /// The same, opening with what is said.
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub fn keyring_of(&self, region: &str, with_second: bool) -> Result<Arc<Keyring>> {
+    pub fn keyring_of(&self, region: &str, opens_with: OpensWith) -> Result<Arc<Keyring>> {
         let client = aws_sdk_kms::Client::new(&self.in_region(region));
         let former = self.settings.former_keys.iter().map(|key| key.in_region(region));
         let former = former.map(|key| Arc::new(KmsKeys::new(client.clone(), key)) as _).collect();
         let keyring = Keyring::new(self.keys(region)?, Arc::new(SystemEntropy));
         let keyring = keyring.with_former(former).with_second(self.second_key());
-        Ok(Arc::new(if with_second { keyring.opening_with_second() } else { keyring }))
+        Ok(Arc::new(match opens_with {
+            OpensWith::RegionKey => keyring,
+            OpensWith::SecondKey => keyring.opening_with_second(),
+        }))
     }
 
     /// The second key, if there is one.
@@ -138,9 +153,9 @@ impl Clients {
     ///
     /// # Errors
     /// As [`Self::vaults`] and [`Self::keyring`].
-    pub fn keyrings(&self, with_second: bool) -> Result<[Arc<Keyring>; 3]> {
+    pub fn keyrings(&self, opens_with: OpensWith) -> Result<[Arc<Keyring>; 3]> {
         let [primary, secondary, tertiary] = self.settings.vaults()?;
-        let keyring = |region: &str| self.keyring_of(region, with_second);
+        let keyring = |region: &str| self.keyring_of(region, opens_with);
         Ok([keyring(&primary.region)?, keyring(&secondary.region)?, keyring(&tertiary.region)?])
     }
 

@@ -6,6 +6,7 @@
 
 mod document;
 mod finding;
+mod replica;
 mod record;
 
 pub use document::{
@@ -14,9 +15,10 @@ pub use document::{
 };
 pub use finding::{Finding, FindingCode};
 pub use record::{
-    AttemptRecord, BlobCounts, Drilled, HandOvers, Phase, Pin, Progress, Replica, ReplicaState, SegmentCounts,
-    SnapshotRecord, SnapshotSummary, Status, Trigger, Verified, Warning,
+    AttemptRecord, BlobCounts, Drilled, HandOvers, Phase, Pin, Progress, SegmentCounts, SnapshotRecord,
+    SnapshotSummary, Status, Trigger, Verified, Warning,
 };
+pub use replica::{Replica, ReplicaState};
 
 use crate::clock::Timestamp;
 use crate::error::Result;

@@ -5,7 +5,7 @@
 
 use super::{Rows, number};
 use crate::cloud::{Cloud, REGIONS};
-use aws::clients::Clients;
+use aws::clients::{Clients, OpensWith};
 use aws::machine::{SystemClock, SystemEntropy};
 use engine::catalog::{self, SnapshotRecord, Status, Trigger};
 use engine::clock::{Clock, Timestamp};
@@ -139,7 +139,7 @@ impl Schedule {
         Verify {
             vaults: self.clients.vaults().expect("vaults"),
             versions: self.clients.versions().expect("vaults"),
-            keyrings: self.clients.keyrings(false).expect("keyrings"),
+            keyrings: self.clients.keyrings(OpensWith::RegionKey).expect("keyrings"),
             catalog: self.clients.catalog().expect("a catalog"),
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::new(SystemEntropy),

@@ -9,35 +9,37 @@
 //! Always holds: rows are never decompressed; the rows' digests stay those that the attempt that read them wrote down. Never:
 //! deletes anything.
 
+mod generation;
 mod moving;
 mod record;
+mod survey;
 
 pub use record::{NotSealed, RotationRecord, RotationState};
 pub(crate) use record::{is_of_rotation, rotating_since};
 
 use crate::catalog::{self, Catalog, SnapshotRecord, Status};
 use crate::clock::{Clock, Entropy, Timestamp};
-use crate::envelope::{Decoded, HEADER_BYTES_MAX, Header, SealKey};
+use crate::envelope::SealKey;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::extent::Extent;
 use crate::id::{AttemptId, RotationId, SnapshotId};
 use crate::inventory::{self, Inventory};
 use crate::keyring::{Keyring, Purpose, context};
 use crate::layout::{ObjectKey, SNAPSHOTS};
 use crate::limits::{
-    DEADLINE_MARGIN_MAX_S, HEADER_PROBE_BYTES, LOOKS_IN_FLIGHT, MANIFEST_LEVEL, NOT_SEALED_KEPT, PROGRESS_MS,
-    ROTATE_LEASE_S,
+    DEADLINE_MARGIN_MAX_S, LOOKS_IN_FLIGHT, MANIFEST_LEVEL, NOT_SEALED_KEPT, PROGRESS_MS, ROTATE_LEASE_S,
 };
-use crate::manifest::{Manifest, Origin};
+use crate::manifest::Manifest;
 use crate::message;
 use crate::object::ObjectRef;
 use crate::ops::rebuild;
 use crate::stage::{Sha256, Storable};
 use crate::vault::{ObjectMeta, Vaults, list_all, put_once};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use moving::{Moves, Needed};
+use generation::{moved, needed};
+use moving::Moves;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use survey::Survey;
 use tracing::Instrument;
 
 /// The name of the lease.
@@ -75,19 +77,6 @@ struct Run {
     told: (u64, Timestamp),
 }
 
-/// What there is to do.
-#[derive(Default)]
-struct Survey {
-    /// Newest first.
-    stale: Vec<SnapshotId>,
-    /// Whether an attempt's packs are under a former key.
-    stale_attempts: HashMap<AttemptId, bool>,
-    /// Packs under a former key that are needed.
-    stale_packs: HashMap<ObjectKey, u64>,
-    /// What could not be looked at.
-    unreadable: Vec<NotSealed>,
-}
-
 impl Rotate {
     /// Goes on with the rotation that is under way, or begins one where there is something to do. Answers how far it is; nothing
     /// where there is nothing to do.
@@ -118,9 +107,10 @@ impl Rotate {
         if open.is_none() && self.is_settled(last.as_ref(), &records).await? {
             return Ok(None);
         }
-        let records = self.put_back(records).await?;
+        let ids = inventory::list(&**self.vaults.primary()).await?;
+        let records = self.put_back(records, &ids).await?;
         self.supersede(&records).await?;
-        let survey = self.survey(&records).await?;
+        let survey = self.survey(&records, &ids).await?;
         let rotation = match open {
             Some(open) => open,
             None if survey.is_empty() && unsettled(&records) == 0 => return Ok(None),
@@ -157,11 +147,11 @@ impl Rotate {
     }
 
     /// A generation whose run was stopped right after its inventory has no record yet: it gets one, with those that are kept.
-    async fn put_back(&self, records: Records) -> Result<Records> {
+    async fn put_back(&self, records: Records, ids: &[SnapshotId]) -> Result<Records> {
         let primary = self.vaults.primary();
         let known: HashSet<[u8; 10]> = records.keys().map(SnapshotId::root).collect();
         let mut news = false;
-        for id in inventory::list(&**primary).await? {
+        for id in ids.iter().copied() {
             if known.contains(&id.root())
                 && !records.contains_key(&id)
                 && catalog::get(&*self.catalog, id).await?.is_none()
@@ -178,73 +168,6 @@ impl Rotate {
         let rotation = RotationRecord::begun(id, self.clock.now());
         catalog::insert(&*self.catalog, &rotation).await.context("record that a rotation of keys began")?;
         Ok(rotation)
-    }
-
-    /// Finds what is under a former key.
-    async fn survey(&self, records: &Records) -> Result<Survey> {
-        let primary = self.vaults.primary();
-        let ids = inventory::list(&**primary).await?;
-        let mut survey = Survey::default();
-        let listed: HashSet<[u8; 10]> = ids.iter().map(SnapshotId::root).collect();
-        let is_missing = |r: &&SnapshotRecord| r.status == Status::Completed && !listed.contains(&r.id.root());
-        survey.unreadable.extend(records.values().filter(is_missing).map(|r| NotSealed {
-            id: r.id,
-            error: format!(
-                "its inventory is not in the {}: `verify` finds that, and `replicate` puts it back",
-                primary.place()
-            ),
-        }));
-        let ids = ids.into_iter().rev().filter(|id| records.get(id).is_some_and(|r| r.status == Status::Completed));
-        let reads = stream::iter(ids).map(|id| async move { (id, inventory::read(&**primary, id).await) });
-        let mut reads = reads.buffered(LOOKS_IN_FLIGHT);
-        while let Some((id, read)) = reads.next().await {
-            let looked = match read {
-                Ok((inventory, _)) => self.look(&mut survey, &inventory).await,
-                Err(e) => Err(e),
-            };
-            match looked {
-                Ok(true) => survey.stale.push(id),
-                Ok(false) => {}
-                Err(e) if e.kind() == ErrorKind::Unavailable => return Err(e),
-                Err(e) => survey.unreadable.push(NotSealed { id, error: e.to_string() }),
-            }
-        }
-        Ok(survey)
-    }
-
-    /// Whether anything of a snapshot is under a former key.
-    async fn look(&self, survey: &mut Survey, inventory: &Inventory) -> Result<bool> {
-        let mut stale = !self.is_current(inventory.manifest.key, inventory.manifest.length).await?;
-        for pack in &inventory.packs {
-            let ObjectKey::Pack(attempt, _) = pack.key else { continue };
-            // All packs of an attempt are under one data key.
-            let is_stale = match survey.stale_attempts.get(&attempt) {
-                Some(is_stale) => *is_stale,
-                None => {
-                    let is_stale = !self.is_current(pack.key, pack.length).await?;
-                    survey.stale_attempts.insert(attempt, is_stale);
-                    is_stale
-                }
-            };
-            if is_stale {
-                survey.stale_packs.insert(pack.key, pack.length);
-                stale = true;
-            }
-        }
-        Ok(stale)
-    }
-
-    /// Whether the first message of an object is under the key that seals now.
-    async fn is_current(&self, key: ObjectKey, length: u64) -> Result<bool> {
-        let primary = self.vaults.primary();
-        let from = || format!("read the header of {key} in the {}", primary.place());
-        for length in [HEADER_PROBE_BYTES as u64, HEADER_BYTES_MAX as u64].map(|n| n.min(length)) {
-            let bytes = primary.get_range(&key, 0, length).await.context(from())?;
-            if let Decoded::Header(header, _) = Header::decode(&bytes).context(from())? {
-                return Ok(self.keyring.is_current(&header));
-            }
-        }
-        Err(Error::corrupt(format!("{}: the sealed message is cut off in its header", from())))
     }
 
     async fn seal_all(&self, run: &mut Run, survey: Survey) -> Result<RotationRecord> {
@@ -452,12 +375,6 @@ impl Rotate {
     }
 }
 
-impl Survey {
-    fn is_empty(&self) -> bool {
-        self.stale.is_empty() && self.unreadable.is_empty()
-    }
-}
-
 /// Which backups there are: the SHA-256 of their ids.
 fn all_of(records: &Records) -> Sha256 {
     let completed = records.values().filter(|r| r.status == Status::Completed);
@@ -472,73 +389,4 @@ fn last_of(records: &Records) -> HashMap<[u8; 10], SnapshotId> {
 /// How many backups are being made, or are not whole in all vaults yet, those included that were sealed again.
 fn unsettled(records: &Records) -> u64 {
     records.values().filter(|r| !r.is_settled()).count() as u64
-}
-
-/// The extents of a manifest: those of rows, and those of objects of Storage.
-fn extents(manifest: &mut Manifest) -> impl Iterator<Item = &mut Extent> {
-    let rows = manifest.tables.iter_mut().flat_map(|t| &mut t.segments).flat_map(|s| &mut s.extents);
-    let blobs = manifest.blobs.iter_mut().filter_map(|b| b.content.as_mut()).flat_map(|c| &mut c.extents);
-    rows.chain(blobs)
-}
-
-/// Whether a pack is under a former key, and the attempt that sealed it.
-fn sealed_by(pack: &ObjectRef, stale: &HashMap<AttemptId, bool>) -> Result<(AttemptId, bool)> {
-    match pack.key {
-        ObjectKey::Pack(attempt, _) => Ok((attempt, stale.get(&attempt).copied().unwrap_or(false))),
-        key => Err(Error::corrupt(format!("the manifest says that bytes lie in {key}, which is no pack"))),
-    }
-}
-
-/// What of a snapshot is under a former key, and was not moved yet.
-fn needed(manifest: &mut Manifest, stale: &HashMap<AttemptId, bool>, moves: &Moves) -> Result<Needed> {
-    let packs = manifest.packs.clone();
-    let mut needed = Needed::new();
-    for extent in extents(manifest) {
-        let pack = packs[extent.pack as usize];
-        let (attempt, is_stale) = sealed_by(&pack, stale)?;
-        if is_stale && moves.find(pack.key, extent.offset).is_none() {
-            let packs = needed.entry(attempt).or_default();
-            let (_, extents) = packs.entry(extent.pack).or_insert_with(|| (pack, BTreeMap::new()));
-            extents.insert(extent.offset, *extent);
-        }
-    }
-    Ok(needed)
-}
-
-/// The next generation of a snapshot: everything is where it was moved to.
-fn moved(
-    mut manifest: Manifest,
-    own: AttemptId,
-    next: SnapshotId,
-    stale: &HashMap<AttemptId, bool>,
-    moves: &Moves,
-) -> Result<Manifest> {
-    let (before, mut packs) = (std::mem::take(&mut manifest.packs), Vec::new());
-    let known: HashMap<AttemptId, Origin> = manifest.origins.drain(..).map(|o| (o.attempt, o)).collect();
-    let mut origins = BTreeMap::new();
-    origins.extend(known.get(&manifest.attempt).map(|o| (own, o.sealed_again(own))));
-    let mut places: HashMap<ObjectKey, u32> = HashMap::new();
-    for extent in extents(&mut manifest) {
-        let from = before[extent.pack as usize];
-        let (attempt, is_stale) = sealed_by(&from, stale)?;
-        let (pack, place) = match is_stale {
-            false => (from, *extent),
-            true => moves
-                .find(from.key, extent.offset)
-                .ok_or_else(|| Error::internal(format!("bytes of {} were to be moved and were not", from.key)))?,
-        };
-        let (sealer, _) = sealed_by(&pack, stale)?;
-        if let Some(origin) = known.get(&attempt) {
-            let again = || if is_stale { origin.sealed_again(sealer) } else { *origin };
-            origins.entry(sealer).or_insert_with(again);
-        }
-        let n = *places.entry(pack.key).or_insert_with(|| {
-            packs.push(pack);
-            packs.len() as u32 - 1
-        });
-        *extent = Extent { pack: n, bytes: extent.bytes, ..place };
-    }
-    manifest.origins = origins.into_values().collect();
-    (manifest.snapshot, manifest.attempt, manifest.packs) = (next, own, packs);
-    Ok(manifest)
 }

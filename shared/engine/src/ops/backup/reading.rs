@@ -9,15 +9,14 @@ use crate::envelope::SealKey;
 use crate::error::{Error, Result, ResultExt};
 use crate::extent::Extent;
 use crate::keyring::Keyring;
-use crate::layout::ObjectKey;
 use crate::manifest::{Origin, TableManifest};
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, UsedPacks};
 use crate::packing::Packing;
 use crate::reuse::Reusable;
 use crate::segment::{RowFormat, Segment, SegmentWriter};
 use crate::source::{Capture, Run, RunPrint, Table};
 use futures::StreamExt;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,8 +96,8 @@ impl Read {
         if extents.is_empty() {
             return;
         }
-        let mut used = Used::of(std::mem::take(&mut self.packs));
-        used.renumber(extents, old);
+        let mut used = UsedPacks::of(std::mem::take(&mut self.packs));
+        renumber(&mut used, extents, old);
         self.packs = used.packs;
     }
 }
@@ -242,10 +241,10 @@ impl Reading {
         board.unlisted = later;
         drop(board);
         let tables = &self.capture.description().tables;
-        let mut used = Used::default();
+        let mut used = UsedPacks::default();
         let tables = ready.into_iter().map(|(table, mut segments)| {
             for segment in &mut segments {
-                used.renumber(&mut segment.extents, |n| packs[n].0);
+                renumber(&mut used, &mut segment.extents, |n| packs[n].0);
             }
             TableManifest::new(tables[table].clone(), segments)
         });
@@ -257,7 +256,7 @@ impl Reading {
     pub(super) fn read(&self, own: Origin, packs: &[(ObjectRef, bool)]) -> Result<Read> {
         let made = std::mem::take(&mut lock(&self.board).segments);
         let mut origins = BTreeMap::from([(own.attempt, own)]);
-        let mut used = Used::default();
+        let mut used = UsedPacks::default();
         let mut tables = Vec::with_capacity(made.len());
         for ((table, made), treatment) in self.capture.description().tables.iter().zip(made).zip(&self.treatments) {
             if let Treatment::Exclude(class) = treatment {
@@ -273,14 +272,14 @@ impl Reading {
             for made in made.into_iter().flatten() {
                 let mut segment = made.segment().clone();
                 match made {
-                    Made::Copied(_) => used.renumber(&mut segment.extents, |n| packs[n].0),
+                    Made::Copied(_) => renumber(&mut used, &mut segment.extents, |n| packs[n].0),
                     Made::Reused(_, origin) => {
                         origins.insert(origin.attempt, origin);
-                        used.renumber(&mut segment.extents, |n| self.reusable.packs()[n]);
+                        renumber(&mut used, &mut segment.extents, |n| self.reusable.packs()[n]);
                     }
                     Made::Kept(_, origin) => {
                         origins.extend(origin.map(|o| (o.attempt, o)));
-                        used.renumber(&mut segment.extents, |n| self.reusable.packs()[n]);
+                        renumber(&mut used, &mut segment.extents, |n| self.reusable.packs()[n]);
                     }
                 }
                 segments.push(segment);
@@ -291,29 +290,10 @@ impl Reading {
     }
 }
 
-/// The packs that a list of segments refers to, in the order in which they come.
-#[derive(Default)]
-struct Used {
-    packs: Vec<ObjectRef>,
-    places: HashMap<ObjectKey, u32>,
-}
-
-impl Used {
-    /// Goes on with a list.
-    fn of(packs: Vec<ObjectRef>) -> Self {
-        let places = (0..).zip(&packs).map(|(place, pack)| (pack.key, place)).collect();
-        Self { packs, places }
-    }
-
-    /// Makes extents refer to this list instead of another.
-    fn renumber(&mut self, extents: &mut [Extent], old: impl Fn(usize) -> ObjectRef) {
-        for extent in extents {
-            let pack = old(extent.pack as usize);
-            extent.pack = *self.places.entry(pack.key).or_insert_with(|| {
-                self.packs.push(pack);
-                self.packs.len() as u32 - 1
-            });
-        }
+/// Makes extents refer to a list of packs instead of another.
+fn renumber(used: &mut UsedPacks, extents: &mut [Extent], old: impl Fn(usize) -> ObjectRef) {
+    for extent in extents {
+        extent.pack = used.place(old(extent.pack as usize));
     }
 }
 

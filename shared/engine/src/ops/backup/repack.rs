@@ -14,7 +14,7 @@ use crate::extent::{Extent, SealedExtent};
 use crate::id::AttemptId;
 use crate::layout::ObjectKey;
 use crate::limits::{REPACK_BYTES_MAX, REPACK_DEAD_BYTES_MIN, REPACK_LIVE_PARTS, REPACK_NUMBERS, REPACK_READ_MAX};
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, UsedPacks};
 use crate::pack::PackBuilder;
 use crate::stage::{Sealed, Storable};
 use crate::vault::put_once;
@@ -31,7 +31,7 @@ impl Backup {
     /// Moves what pays. Answers how many bytes were moved.
     pub(super) async fn repack(&self, read: &mut Read, blobs: &mut [Blob], attempt: &Attempt<'_>) -> u64 {
         let (mut moved_bytes, mut read_bytes) = (0, 0);
-        let (own, attempt_stops, counters) = (attempt.id, &attempt.stop, &attempt.counters);
+        let (own, stop, counters) = (attempt.id, &attempt.stop, &attempt.counters);
         for (attempt, packs) in sparse(read, blobs, own) {
             let live: u64 = packs.iter().flat_map(|(_, live)| live.values()).map(|e| e.length).sum();
             let whole: u64 = packs.iter().map(|(pack, _)| pack.length).sum();
@@ -39,7 +39,7 @@ impl Backup {
                 continue;
             }
             read_bytes += whole;
-            match self.move_live(attempt, &packs, attempt_stops, counters).await {
+            match self.move_live(attempt, &packs, stop, counters).await {
                 Ok(moved) => {
                     renew(read, blobs, &moved);
                     moved_bytes += live;
@@ -130,17 +130,13 @@ fn sparse(read: &Read, blobs: &[Blob], own: AttemptId) -> BTreeMap<AttemptId, Ve
 /// Makes a snapshot name the new packs, and no longer those that nothing of it is left in.
 fn renew(read: &mut Read, blobs: &mut [Blob], moved: &Moved) {
     let before = std::mem::take(&mut read.packs);
-    let (mut packs, mut places) = (Vec::new(), HashMap::new());
+    let mut used = UsedPacks::default();
     let rows = read.tables.iter_mut().flat_map(|t| &mut t.segments).flat_map(|s| &mut s.extents);
     let stored = blobs.iter_mut().filter_map(|b| b.content.as_mut()).flat_map(|c| &mut c.extents);
     for extent in rows.chain(stored) {
         let pack = before[extent.pack as usize];
         let (pack, place) = moved.get(&(pack.key, extent.offset)).copied().unwrap_or((pack, *extent));
-        let n = *places.entry(pack.key).or_insert_with(|| {
-            packs.push(pack);
-            packs.len() as u32 - 1
-        });
-        *extent = Extent { pack: n, ..place };
+        *extent = Extent { pack: used.place(pack), ..place };
     }
-    read.packs = packs;
+    read.packs = used.packs;
 }
