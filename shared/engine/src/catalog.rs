@@ -6,6 +6,7 @@
 
 mod document;
 mod finding;
+mod progress;
 mod replica;
 mod record;
 
@@ -14,9 +15,9 @@ pub use document::{
     remove, replace,
 };
 pub use finding::{Finding, FindingCode};
+pub use progress::{BlobCounts, Progress, SegmentCounts};
 pub use record::{
-    AttemptRecord, BlobCounts, Drilled, HandOvers, Phase, Pin, Progress, SegmentCounts, SnapshotRecord,
-    SnapshotSummary, Status, Trigger, Verified, Warning,
+    AttemptRecord, Drilled, HandOvers, Phase, Pin, SnapshotRecord, SnapshotSummary, Status, Trigger, Verified, Warning,
 };
 pub use replica::{Replica, ReplicaState};
 
