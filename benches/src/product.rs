@@ -140,6 +140,8 @@ pub(crate) async fn restore() -> Result<()> {
         clock: Arc::new(SystemClock),
         catalog: None,
         orders: None,
+        counters: Arc::default(),
+        journal: None,
     };
     let restored = restore.run(Selection::Newest).await?;
     let peak_bytes = own_peak_bytes()?;

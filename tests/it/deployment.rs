@@ -124,6 +124,8 @@ impl Deployment {
             clock: Arc::new(SystemClock),
             catalog: None,
             orders: None,
+            counters: Arc::default(),
+            journal: None,
         }
     }
 

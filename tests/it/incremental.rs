@@ -21,7 +21,7 @@ impl Scene {
         }
     }
 
-    async fn require_restorable(&self, what: &str) {
+    pub(crate) async fn require_restorable(&self, what: &str) {
         self.deliver_events().await;
         self.replicate().reconcile().await.expect("the reconciler works");
         self.require_right_end(what).await;
@@ -226,7 +226,7 @@ async fn run_to_the_end(scene: &Scene, meanwhile: impl Fn(&Scene, u32)) -> engin
                 assert_eq!((order.backup_id, order.hand_overs), (Some(record.id), invocation));
                 meanwhile(scene, invocation);
             }
-            BackupOutcome::Busy(why) => panic!("busy: {why}"),
+            other => panic!("{other:?}"),
         }
     }
     unreachable!("it ends")

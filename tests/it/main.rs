@@ -12,6 +12,7 @@ mod envelope;
 mod scene;
 mod faults;
 mod incremental;
+mod requests;
 mod repack;
 mod reuse;
 mod histories;

@@ -11,7 +11,7 @@ use engine::inventory;
 use engine::layout::ObjectKey;
 use engine::limits::SAFETY_AGE_MAX_S;
 use engine::ops::restore::{Orders, Replace, Restore, RestoreRequest, Restored, Selection, confirmation};
-use engine::queue::BackupQueue;
+use engine::queue::Queue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,8 @@ impl Scene {
             policies: Arc::clone(&self.settings.policies),
             clock: Arc::clone(&self.world.clock) as _,
             catalog: Some(Arc::clone(&self.world.catalog) as _),
+            counters: Arc::default(),
+            journal: None,
             orders: Some(Orders {
                 queue: Arc::clone(&self.world.queue) as _,
                 entropy: Arc::clone(&self.world.entropy) as _,
@@ -62,7 +64,7 @@ impl Scene {
                 self.world.clock.sleep(Duration::from_secs(1)).await;
                 // An order whose function failed comes again.
                 if let Some(order) = order.filter(|_| failed) {
-                    let _ = self.world.queue.send(&order).await;
+                    let _ = self.world.queue.send(&order, 0).await;
                 }
             }
         };

@@ -116,7 +116,20 @@ impl Scene {
             entropy: Arc::clone(&self.world.entropy) as _,
             policy,
         };
-        prune.run(PruneRequest { dry_run, deadline: None }).await
+        prune.run(PruneRequest { run: None, dry_run, deadline: None }).await
+    }
+
+    /// A run that is asked for as said.
+    pub(crate) async fn prune_by(&self, policy: RetentionPolicy, request: PruneRequest) -> Result<Pruned> {
+        let prune = Prune {
+            vaults: self.world.ports(),
+            versions: self.world.versions(),
+            catalog: Arc::clone(&self.world.catalog) as _,
+            clock: Arc::clone(&self.world.clock) as _,
+            entropy: Arc::clone(&self.world.entropy) as _,
+            policy,
+        };
+        prune.run(request).await
     }
 
     /// One run, of some seconds if it is said.
@@ -217,6 +230,8 @@ impl Scene {
             clock: Arc::clone(&self.world.clock) as _,
             catalog: Some(Arc::clone(&self.world.catalog) as _),
             orders: None,
+            counters: Arc::default(),
+            journal: None,
         };
         restore.run(selection).await
     }

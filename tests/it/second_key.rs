@@ -74,6 +74,8 @@ async fn a_drill_and_a_restore_open_with_the_second_key_alone() {
             clock: Arc::clone(&scene.world.clock) as _,
             catalog: None,
             orders: None,
+            counters: Arc::default(),
+            journal: None,
         };
         restore.run(Selection::Newest).await.expect("restores");
         assert_eq!(target.rows(), wanted);

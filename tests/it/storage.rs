@@ -85,7 +85,7 @@ async fn objects_that_do_not_fit_into_one_invocation_are_copied_in_several() {
                 assert_eq!(record.status, Status::InProgress);
                 order = scene.world.queue.take().expect("an order");
             }
-            BackupOutcome::Busy(why) => panic!("busy: {why}"),
+            other => panic!("{other:?}"),
         }
     };
     assert!(record.hand_overs.count >= 4, "{:?}", record.hand_overs);

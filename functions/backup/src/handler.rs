@@ -3,8 +3,7 @@
 use aws::clients::Clients;
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
-use aws_lambda_events::event::sqs::SqsEvent;
-use engine::catalog::{Phase, Status};
+use engine::catalog::{CANCELLED, Phase, Status};
 use engine::clock::Clock;
 use engine::error::{Error, Result};
 use engine::id::SnapshotId;
@@ -13,33 +12,15 @@ use engine::queue::BackupOrder;
 use lambda_runtime::LambdaEvent;
 use pg::{Address, Clients as PgClients, PgSource, SourceSettings};
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a lock on a table may be waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What starts a backup.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Event {
-    /// `{"trigger":"schedule"}`, or `{"trigger":"manual"}` with or without the id of a backup that was asked for.
-    Order(BackupOrder),
-    /// The same, as messages of the queue.
-    Queue(Vec<BackupOrder>),
-}
-
-impl Event {
-    fn parse(event: Value) -> Result<Self> {
-        let wrong = |e: serde_json::Error| Error::invalid(format!("the event is not an order: {e}"));
-        if event.get("Records").is_none() {
-            return serde_json::from_value(event).map(Self::Order).map_err(wrong);
-        }
-        let SqsEvent { records, .. } = serde_json::from_value(event).map_err(wrong)?;
-        let orders = records.iter().map(|r| serde_json::from_str(r.body.as_deref().unwrap_or_default()));
-        orders.collect::<std::result::Result<_, _>>().map(Self::Queue).map_err(wrong)
-    }
-}
+/// What starts a backup: `{"trigger":"schedule"}`, or `{"trigger":"manual"}` with or without the id of a backup that was asked for;
+/// or the same, as messages of the queue.
+pub(crate) type Event = frame::Event<BackupOrder>;
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -55,14 +36,6 @@ pub(crate) enum Answer {
     Skipped { skipped: String },
 }
 
-/// What came of an event: as many answers as it had orders.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub(crate) enum Answers {
-    One(Answer),
-    Each(Vec<Answer>),
-}
-
 /// The function, as it stays between invocations.
 pub(crate) struct Function {
     pub(crate) clients: Clients,
@@ -70,17 +43,13 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answers> {
+    pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<frame::Answer<Answer>> {
         let deadline = deadline(event.context.deadline, SystemClock.now());
-        let event = Event::parse(event.payload);
-        match event.inspect_err(|e| tracing::error!(kind = %e.kind(), error = %e, "backup failed"))? {
-            Event::Order(order) => self.back_up(BackupRequest { order, deadline }).await.map(Answers::One),
-            Event::Queue(orders) => {
-                let mut answers = Vec::with_capacity(orders.len());
-                for order in orders {
-                    answers.push(self.back_up(BackupRequest { order, deadline }).await?);
-                }
-                Ok(Answers::Each(answers))
+        match event.payload {
+            Event::Request(order) => self.back_up(BackupRequest { order, deadline }).await.map(frame::Answer::Request),
+            Event::Orders(orders) => {
+                let take_up = async |order| self.back_up(BackupRequest { order, deadline }).await.map(|_| ());
+                Ok(orders.each(take_up).await)
             }
         }
     }
@@ -90,6 +59,10 @@ impl Function {
             Ok(BackupOutcome::Busy(why)) => {
                 tracing::info!(reason = %why, "skipped");
                 Ok(Answer::Skipped { skipped: why })
+            }
+            Ok(BackupOutcome::Cancelled(record)) => {
+                tracing::info!(backup = %record.id, "cancelled");
+                Ok(Answer::Skipped { skipped: CANCELLED.to_owned() })
             }
             Ok(BackupOutcome::HandedOver(record)) => Ok(Answer::HandedOver {
                 backup_id: record.id,
@@ -165,8 +138,11 @@ mod tests {
         std::fs::read_to_string(format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"))).expect("a sample event")
     }
 
-    fn parse(text: &str) -> Result<Event> {
-        Event::parse(serde_json::from_str(text).expect("JSON"))
+    fn parse(text: &str) -> BackupOrder {
+        match serde_json::from_str(text).expect("parses") {
+            Event::Request(order) => order,
+            Event::Orders(orders) => panic!("no orders: {orders:?}"),
+        }
     }
 
     fn order(trigger: Trigger, backup_id: Option<&str>, hand_overs: u32) -> BackupOrder {
@@ -176,29 +152,36 @@ mod tests {
 
     #[test]
     fn the_sample_of_the_schedule_starts_a_backup() {
-        let event = parse(&sample("backup.scheduled.json")).expect("parses");
-        assert_eq!(event, Event::Order(order(Trigger::Schedule, None, 0)));
+        assert_eq!(parse(&sample("backup.scheduled.json")), order(Trigger::Schedule, None, 0));
     }
 
     #[test]
     fn the_sample_of_a_person_starts_the_backup_that_was_asked_for() {
-        let Event::Order(order) = parse(&sample("backup.manual.json")).expect("parses") else { panic!("an order") };
+        let order = parse(&sample("backup.manual.json"));
         assert_eq!(order.trigger, Trigger::Manual);
         assert!(order.backup_id.is_some());
     }
 
     #[test]
     fn the_sample_of_a_part_reads_only_that() {
-        let event = parse(&sample("backup.part.json")).expect("parses");
         let source = Some("orders".to_owned());
-        assert_eq!(event, Event::Order(BackupOrder { source, ..BackupOrder::new(Trigger::Manual) }));
+        assert_eq!(parse(&sample("backup.part.json")), BackupOrder { source, ..BackupOrder::new(Trigger::Manual) });
     }
 
-    #[test]
-    fn the_sample_of_the_queue_goes_on_with_a_backup() {
+    #[tokio::test]
+    async fn the_sample_of_the_queue_goes_on_with_a_backup() {
         let id = "019ab3c4-5d6e-7f80-9a1b-2c3d4e5f6071";
-        let event = parse(&sample("backup.queue.json")).expect("parses");
-        assert_eq!(event, Event::Queue(vec![order(Trigger::Schedule, Some(id), 1)]));
+        let Event::Orders(orders) = serde_json::from_str(&sample("backup.queue.json")).expect("parses") else {
+            panic!("orders")
+        };
+        let expected = order(Trigger::Schedule, Some(id), 1);
+        let answer: frame::Answer<()> = orders
+            .each(async |order: BackupOrder| {
+                assert_eq!(order, expected);
+                Ok(())
+            })
+            .await;
+        assert_eq!(answer, frame::Answer::Orders { failures: Vec::new() });
     }
 
     #[test]
@@ -207,9 +190,8 @@ mod tests {
             (r#"{"trigger":"schedule","tables":["a"]}"#, "tables"),
             (r#"{"trigger":"now"}"#, "now"),
             (r#"{"trigger":"manual","backupId":"1"}"#, "`1` is not a backup id"),
-            (r#"{"Records":[{"body":"{}"}]}"#, "trigger"),
         ] {
-            let error = parse(event).expect_err("refused").to_string();
+            let error = serde_json::from_str::<Event>(event).expect_err("refused").to_string();
             assert!(error.contains(said), "{error}");
         }
     }

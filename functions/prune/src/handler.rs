@@ -3,9 +3,10 @@
 use aws::clients::Clients;
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
-use engine::clock::{Clock, Timestamp};
+use engine::clock::Clock;
 use engine::error::Result;
 use engine::ops::prune::{Prune, PruneRecord, PruneRequest, Pruned};
+use engine::queue::PruneOrder;
 use engine::retention::Decision;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,15 @@ use std::sync::Arc;
 /// `{"trigger":"schedule"}`, or `{"trigger":"manual","dryRun":true}`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Event {
+pub(crate) struct Request {
     trigger: Trigger,
     /// Only say what would be done.
     #[serde(default)]
     dry_run: bool,
 }
+
+/// A request, or orders of runs that have a record.
+pub(crate) type Event = frame::Event<Request>;
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,10 +59,26 @@ pub(crate) struct Function {
 }
 
 impl Function {
-    pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<Answer> {
-        let Event { trigger, dry_run } = event.payload;
-        let pruned = self.run(dry_run, deadline(event.context.deadline, SystemClock.now())).await;
-        let pruned = pruned.inspect_err(|e| {
+    pub(crate) async fn handle(&self, event: LambdaEvent<Event>) -> Result<frame::Answer<Answer>> {
+        let deadline = deadline(event.context.deadline, SystemClock.now());
+        match event.payload {
+            Event::Request(Request { trigger, dry_run }) => {
+                tracing::info!(?trigger, dry_run, "prune begins");
+                let request = PruneRequest { run: None, dry_run, deadline };
+                self.prune(request).await.map(|pruned| frame::Answer::Request(pruned.into()))
+            }
+            Event::Orders(orders) => {
+                let take_up = async |PruneOrder { prune_id }| {
+                    let request = PruneRequest { run: Some(prune_id), dry_run: false, deadline };
+                    self.prune(request).await.map(|_| ())
+                };
+                Ok(orders.each(take_up).await)
+            }
+        }
+    }
+
+    async fn prune(&self, request: PruneRequest) -> Result<Pruned> {
+        let pruned = self.run(request).await.inspect_err(|e| {
             let cause = std::error::Error::source(e).map(ToString::to_string);
             tracing::error!(kind = %e.kind(), error = %e, cause, "prune failed");
         })?;
@@ -66,8 +86,7 @@ impl Function {
         let total = |of: fn(&engine::ops::prune::VaultTally) -> u64| record.vaults.iter().map(of).sum::<u64>();
         tracing::info!(
             run = %record.id,
-            ?trigger,
-            dry_run,
+            dry_run = record.dry_run,
             outcome = ?record.outcome,
             snapshots = record.snapshots,
             expired = record.expired.len(),
@@ -76,10 +95,10 @@ impl Function {
             locked_objects = total(|v| v.locked_objects),
             "pruned"
         );
-        Ok(pruned.into())
+        Ok(pruned)
     }
 
-    async fn run(&self, dry_run: bool, deadline: Option<Timestamp>) -> Result<Pruned> {
+    async fn run(&self, request: PruneRequest) -> Result<Pruned> {
         let prune = Prune {
             vaults: self.clients.vaults()?,
             versions: self.clients.versions()?,
@@ -88,7 +107,7 @@ impl Function {
             entropy: Arc::new(SystemEntropy),
             policy: self.settings.retention()?,
         };
-        prune.run(PruneRequest { dry_run, deadline }).await
+        prune.run(request).await
     }
 }
 
@@ -96,7 +115,7 @@ impl Function {
 mod tests {
     use super::*;
 
-    fn sample(name: &str) -> Event {
+    fn sample(name: &str) -> Request {
         let text = std::fs::read_to_string(format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR")));
         serde_json::from_str(&text.expect("a sample")).expect("parses")
     }
@@ -117,7 +136,7 @@ mod tests {
             r#"{"trigger":"manual","dryrun":true}"#,
             r#"{"trigger":"manual","dryRun":"yes"}"#,
         ] {
-            assert!(serde_json::from_str::<Event>(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
     }
 }

@@ -2,24 +2,11 @@
 
 mod handler;
 
-use aws::clients::Clients;
-use aws::settings::{Need, Settings};
+use aws::settings::Need;
 use handler::Function;
-use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
-use std::sync::Arc;
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
-    aws::telemetry::start();
+async fn main() -> Result<(), lambda_runtime::Error> {
     let needs = [Need::Vaults, Need::Catalog, Need::Policy];
-    let settings = Arc::new(
-        Settings::from_environment(&needs).inspect_err(|e| tracing::error!(error = %e, "settings are wrong"))?,
-    );
-    let function = Function { clients: Clients::connect(Arc::clone(&settings)).await, settings };
-    let function = &function;
-    let serve = |event: LambdaEvent<handler::Event>| async move {
-        let answered = function.handle(event).await;
-        answered.map_err(|e| Diagnostic { error_type: e.kind().to_string(), error_message: e.to_string() })
-    };
-    lambda_runtime::run(service_fn(serve)).await
+    frame::serve(&needs, |clients, settings| Function { clients, settings }, Function::handle).await
 }

@@ -10,7 +10,7 @@ use crate::queue::SqsQueue;
 use crate::second_key::SecondKmsKey;
 use crate::secrets;
 use crate::settings::{
-    DatabaseAddress, Environment, ListenerSettings, SecondKeySetting, Secret, Settings, StorageSetting, WebhookSetting,
+    DatabaseAddress, ListenerSettings, SecondKeySetting, Secret, Settings, StorageSetting, WebhookSetting,
 };
 use crate::storage::S3Storage;
 use crate::vault::S3Vault;
@@ -20,10 +20,11 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 /// Credentials of one's own, for [`loader`]; functions have those of their role.
 pub use aws_sdk_s3::config::Credentials;
 use engine::catalog::Catalog;
+use engine::environment::Environment;
 use engine::error::{Error, Result};
 use engine::keyring::{KeyService, Keyring, SecondKey};
 use engine::ops::notify::Listener;
-use engine::queue::BackupQueue;
+use engine::queue::{BackupOrder, PruneOrder, Queue, RestoreOrder};
 use engine::storage::Storage;
 use engine::vault::{VaultPlace, Vaults};
 use engine::versions::Versions;
@@ -169,8 +170,20 @@ impl Clients {
     }
 
     /// The queue that a backup is handed over through, if there is one.
-    pub fn queue(&self) -> Option<Arc<dyn BackupQueue>> {
+    pub fn queue(&self) -> Option<Arc<dyn Queue<BackupOrder>>> {
         let url = self.settings.queue.clone()?;
+        Some(Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&self.config), url)))
+    }
+
+    /// The queue of restores, if there is one.
+    pub fn restore_queue(&self) -> Option<Arc<dyn Queue<RestoreOrder>>> {
+        let url = self.settings.restore_queue.clone()?;
+        Some(Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&self.config), url)))
+    }
+
+    /// The queue of runs of `prune`, if there is one.
+    pub fn prune_queue(&self) -> Option<Arc<dyn Queue<PruneOrder>>> {
+        let url = self.settings.prune_queue.clone()?;
         Some(Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&self.config), url)))
     }
 

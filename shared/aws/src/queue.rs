@@ -1,9 +1,10 @@
-//! The queue of work for `backup`, in SQS.
+//! The queues of work, in SQS.
 
 use crate::errors::Call;
 use aws_sdk_sqs::Client;
 use engine::error::{Error, Result};
-use engine::queue::{BackupOrder, BackupQueue};
+use engine::queue::Queue;
+use serde::Serialize;
 
 const SEND: Call = Call::new("sqs", "SendMessage");
 
@@ -22,11 +23,12 @@ impl SqsQueue {
 }
 
 #[async_trait::async_trait]
-impl BackupQueue for SqsQueue {
-    async fn send(&self, order: &BackupOrder) -> Result<()> {
+impl<O: Serialize + Sync> Queue<O> for SqsQueue {
+    async fn send(&self, order: &O, after_s: u32) -> Result<()> {
         let body =
             serde_json::to_string(order).map_err(|e| Error::internal("write an order as JSON").with_source(e))?;
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
-        sent.map(|_| ()).map_err(|e| SEND.failed(&e).context(format!("put an order into {}", self.url)))
+        let send = self.client.send_message().queue_url(&self.url).message_body(body);
+        let send = send.delay_seconds(i32::try_from(after_s).unwrap_or(i32::MAX));
+        send.send().await.map(|_| ()).map_err(|e| SEND.failed(&e).context(format!("put an order into {}", self.url)))
     }
 }

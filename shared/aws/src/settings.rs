@@ -8,25 +8,25 @@
 mod groups;
 mod reader;
 mod rules;
-mod schedule;
 mod secret;
 mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use groups::{
-    DatabaseAddress, DrillSettings, Environment, Keep, ListenerSettings, SecondKeySetting, StorageSetting,
-    WebhookSetting,
+    DatabaseAddress, DrillSettings, Keep, ListenerSettings, SecondKeySetting, StorageSetting, WebhookSetting,
 };
 pub use secret::Secret;
 pub use storage::StorageAddress;
 pub(crate) use storage::{decoded, is_guarded};
 
 use crate::key_arn::KeyArn;
+use engine::environment::Environment;
 use engine::error::{Error, Result};
 use engine::limits;
 use engine::policy::Policies;
 use engine::retention::RetentionPolicy;
+use engine::schedule::Schedule;
 use engine::vault::VaultPlace;
 use reader::Reader;
 use std::path::PathBuf;
@@ -63,7 +63,7 @@ pub struct Settings {
     /// `BACKUP_SOURCE`: the name of the source.
     pub source: String,
     /// `BACKUP_SCHEDULE`: when backups are made, in the words of EventBridge.
-    pub schedule: Option<String>,
+    pub schedule: Option<Schedule>,
     /// `BACKUP_RETENTION_DAYS`: how long a backup is kept.
     pub retention_days: Option<u32>,
     /// `BACKUP_KEEP_…`: what is kept beyond that.
@@ -86,6 +86,10 @@ pub struct Settings {
     pub policies: Arc<Policies>,
     /// `BACKUP_QUEUE_URL`: where the rest of a backup is put that does not fit into one invocation.
     pub queue: Option<String>,
+    /// `BACKUP_RESTORE_QUEUE_URL`: where restores that were asked for wait for `restore`.
+    pub restore_queue: Option<String>,
+    /// `BACKUP_PRUNE_QUEUE_URL`: where cleanups that were asked for wait for `prune`.
+    pub prune_queue: Option<String>,
     /// `BACKUP_SECOND_…`: a second way to open what is sealed.
     pub second_key: Option<SecondKeySetting>,
     /// Who is told what happened.
@@ -133,7 +137,7 @@ impl Settings {
             source: r
                 .optional("BACKUP_SOURCE", "database", rules::source_name)
                 .unwrap_or_else(|| "database".to_owned()),
-            schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", schedule::check),
+            schedule: r.either(policy, "BACKUP_SCHEDULE", "cron(0 3 * * ? *)", rules::schedule),
             retention_days: r.either(policy, "BACKUP_RETENTION_DAYS", "35", |v| rules::number(v, 1..=36_500)),
             keep: groups::keep(&mut r),
             metrics_namespace: r
@@ -149,6 +153,8 @@ impl Settings {
             full_every_days: r.or("BACKUP_FULL_EVERY_DAYS", "30", 30, |v| rules::number(v, 1..=3_650)),
             policies: Arc::new(r.or("BACKUP_POLICIES", "/opt/etc/policies.json", Policies::default(), rules::policies)),
             queue: r.optional("BACKUP_QUEUE_URL", QUEUE_EXAMPLE, rules::endpoint),
+            restore_queue: r.optional("BACKUP_RESTORE_QUEUE_URL", QUEUE_EXAMPLE, rules::endpoint),
+            prune_queue: r.optional("BACKUP_PRUNE_QUEUE_URL", QUEUE_EXAMPLE, rules::endpoint),
             pg_bin: r.or("BACKUP_PG_BIN", "/opt/bin", PathBuf::from("/opt/bin"), rules::absolute_path),
             tls_roots: r.optional("BACKUP_TLS_ROOTS", "/opt/etc/supabase-ca.pem", rules::absolute_path),
             vaults: needs.contains(&Need::Vaults).then(|| groups::vaults(&mut r)).flatten(),

@@ -17,7 +17,8 @@ pub use document::{
 pub use finding::{Finding, FindingCode};
 pub use progress::{BlobCounts, Progress, SegmentCounts};
 pub use record::{
-    AttemptRecord, Drilled, HandOvers, Phase, Pin, SnapshotRecord, SnapshotSummary, Status, Trigger, Verified, Warning,
+    AttemptRecord, CANCELLED, Cancellation, Drilled, HandOvers, Phase, Pin, SnapshotRecord, SnapshotSummary, Status,
+    Trigger, Verified, Warning,
 };
 pub use replica::{Replica, ReplicaState};
 

@@ -10,8 +10,9 @@ use uuid::{Builder, Uuid};
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident, $what:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(into = "String", try_from = "String")]
+        #[schema(value_type = String, format = "uuid")]
         pub struct $name(Uuid);
 
         impl $name {
@@ -99,6 +100,10 @@ ids! {
     UsageId, "usage id";
     /// One rotation of keys.
     RotationId, "rotation id";
+    /// One restore that was asked for.
+    RestoreId, "restore id";
+    /// One entry of the audit.
+    AuditId, "audit id";
 }
 
 #[cfg(test)]

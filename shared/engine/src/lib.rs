@@ -10,6 +10,8 @@ pub mod error;
 pub mod limits;
 pub mod clock;
 pub mod id;
+pub mod environment;
+pub mod schedule;
 // What may be stored, and how it is transformed.
 pub mod stage;
 pub mod compress;
@@ -21,6 +23,9 @@ pub mod object;
 // The ports on the outside world.
 pub mod catalog;
 pub mod queue;
+pub mod claim;
+pub mod quota;
+pub mod audit;
 pub mod vault;
 pub mod versions;
 pub mod digest;
@@ -39,6 +44,7 @@ mod packing;
 pub mod blob;
 pub mod manifest;
 pub mod inventory;
+pub mod contents;
 pub mod moves;
 // What of it may go, and what may be used again.
 pub mod retention;

@@ -67,6 +67,18 @@ pub const DEADLINE_MARGIN_MAX_S: i64 = 30;
 pub const DEADLINE_MARGIN_MIN_S: i64 = 2;
 /// What an attempt has stored is listed in a checkpoint this often.
 pub const CHECKPOINT_S: i64 = 30;
+/// A queue keeps an order back for at most so many seconds.
+pub const QUEUE_DELAY_MAX_S: u32 = 900;
+/// A backup that was asked for while another of its source is made looks again after so many seconds,
+pub const TURN_S: u32 = 15;
+/// and is given up when its turn does not come for this long.
+pub const TURN_WAIT_MAX_S: i64 = 6 * 60 * 60;
+/// What was asked for, and that no function has taken up for this long, is given up: its order was lost.
+pub const ORDER_LOST_S: i64 = 30 * 60;
+/// A restore whose target or safety snapshot is not there yet is tried again after so many seconds,
+pub const RESTORE_RETRY_S: u32 = 30;
+/// and given up when so many invocations in a row came no further.
+pub const RESTORE_IDLE_MAX: u32 = 8;
 /// A backup is given up when so many invocations in a row got no further than those before them.
 pub const HAND_OVERS_IDLE_MAX: u32 = 3;
 /// Segments believed unchanged that each backup reads all the same,
@@ -97,6 +109,8 @@ pub const EXPIRE_MAX: usize = 1_000;
 pub const MARKS_MAX: usize = 2_000;
 /// Objects that are deleted at once.
 pub const DELETES_IN_FLIGHT: usize = 8;
+/// A request that is sent again with the same idempotency key within this time is answered as it was.
+pub const CLAIM_KEPT_S: i64 = DAY_S;
 /// Records of backups that are gone, and of what was done, are kept this long.
 pub const RECORDS_KEPT_S: i64 = 400 * DAY_S;
 /// What is wrong with a snapshot in one vault, that its record keeps.
@@ -127,12 +141,20 @@ pub const USAGE_GROWTH_RECORDS: usize = 30;
 pub const USAGE_BACKUPS_KEPT: usize = 1_000;
 /// Of each other kind of record so many are looked at.
 pub const WATCH_RECORDS: usize = 200;
+/// Drills that are looked at to say whether the source is protected.
+pub const PROTECTION_DRILLS: usize = 200;
+/// Backups that are looked at for a drill that says how long a restore should take.
+pub const DRILLED_LOOKS: usize = 200;
 /// A rotation without a deadline may take this long.
 pub const ROTATE_LEASE_S: i64 = 15 * 60;
 /// Bytes that tell which key an object is sealed under; a longer header is read in a second call.
 pub const HEADER_PROBE_BYTES: usize = 4 * 1024;
 /// Packs that are fetched while another is sealed again.
 pub const PACKS_AHEAD: usize = 2;
+/// Of the tables of a backup the catalog keeps so many bytes of JSON,
+pub const CONTENTS_BYTES_MAX: usize = 256 * 1024;
+/// and of its parts and buckets so many each.
+pub const CONTENTS_COVERAGE_MAX: usize = 200;
 /// Backups that could not be sealed again, that the record of a rotation keeps.
 pub const NOT_SEALED_KEPT: usize = 50;
 /// The zstd level of manifests and lists that are written by `rotate`.

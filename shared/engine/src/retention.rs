@@ -11,9 +11,10 @@ use crate::limits::{CLOCK_SLACK_S, DAY_S};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// How long snapshots are kept. A snapshot stays as long as any rule keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RetentionPolicy {
     /// Every snapshot, for so many days.
@@ -65,7 +66,7 @@ pub enum Standing {
 }
 
 /// Why a snapshot is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// A person wants it.
@@ -91,7 +92,7 @@ pub enum Reason {
 }
 
 /// What becomes of one snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// Its id.

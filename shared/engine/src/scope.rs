@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What is wanted. Whatever it needs comes with it: types, functions, the tables that a chosen view reads.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scope {
     /// Whole schemas.
@@ -12,6 +13,7 @@ pub struct Scope {
     pub schemas: Vec<String>,
     /// Single tables, with their partitions, or views.
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     pub tables: Vec<RelationName>,
     /// All tables of some classes of data.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
 /// Rows as `copy … to stdout` text, in chunks of at most [`crate::limits::CHUNK_BYTES`] that may end anywhere.
 pub type RowStream = BoxStream<'static, Result<Bytes>>;
@@ -143,7 +144,7 @@ pub struct MaterializedView {
 }
 
 /// What became of one part of the source. Every schema ends in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CoverageState {
     /// It is in the snapshot.
@@ -159,7 +160,7 @@ pub enum CoverageState {
 }
 
 /// The coverage of one part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Coverage {
     /// A schema's name, or a part such as `roles`.
     pub part: String,

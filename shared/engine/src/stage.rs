@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The SHA-256 of an object. Written in hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {

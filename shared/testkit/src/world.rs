@@ -7,8 +7,11 @@ use crate::faults::FaultScript;
 use crate::keys::MemoryKeys;
 use crate::queue::MemoryQueue;
 use crate::vault::MemoryVault;
+use engine::catalog::Catalog;
+use engine::clock::{Clock, Timestamp};
 use engine::error::Result;
 use engine::keyring::{Keyring, SecondKey};
+use engine::queue::{BackupOrder, PruneOrder, RestoreOrder};
 use engine::vault::{VaultPlace, VaultRole, Vaults};
 use engine::versions::Versions;
 use std::fmt;
@@ -39,8 +42,12 @@ pub struct World {
     pub second: Option<Arc<dyn SecondKey>>,
     /// The catalog.
     pub catalog: Arc<MemoryCatalog>,
-    /// The orders that wait.
-    pub queue: Arc<MemoryQueue>,
+    /// The orders that wait for `backup`.
+    pub queue: Arc<MemoryQueue<BackupOrder>>,
+    /// The orders that wait for `restore`.
+    pub restores: Arc<MemoryQueue<RestoreOrder>>,
+    /// The orders that wait for `prune`.
+    pub prunes: Arc<MemoryQueue<PruneOrder>>,
 }
 
 impl fmt::Debug for World {
@@ -67,6 +74,8 @@ impl World {
             second: None,
             catalog: Arc::new(MemoryCatalog::new(faults.clone())),
             queue: Arc::new(MemoryQueue::new(faults.clone())),
+            restores: Arc::new(MemoryQueue::new(faults.clone())),
+            prunes: Arc::new(MemoryQueue::new(faults.clone())),
             vaults,
             faults,
         })
@@ -93,6 +102,15 @@ impl World {
     pub fn second_keyring(&self) -> Arc<Keyring> {
         let keyring = Keyring::new(Arc::clone(&self.keys[0]) as _, Arc::clone(&self.entropy) as _);
         Arc::new(keyring.with_second(self.second.clone()).opening_with_second())
+    }
+
+    /// Somebody else holds a lease.
+    ///
+    /// # Panics
+    /// When it is held already.
+    pub async fn catalog_lease(&self, name: &str, holder: &str, until: Timestamp) {
+        let taken = self.catalog.acquire(name, holder, self.clock.now(), until).await;
+        assert!(taken.is_ok(), "{taken:?}");
     }
 
     /// What the vaults hold, as `prune` takes it.

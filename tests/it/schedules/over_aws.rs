@@ -251,6 +251,8 @@ impl Schedule {
                 clock: Arc::clone(&self.clock) as _,
                 catalog: None,
                 orders: None,
+                counters: Arc::default(),
+                journal: None,
             };
             let restored = restore.run(Selection::Snapshot(id)).await;
             restored.unwrap_or_else(|e| panic!("{id} from {region}: {e}"));

@@ -7,12 +7,10 @@ use super::storage::{self, StorageAddress};
 use crate::key_arn::{self, KeyArn};
 use crate::listeners::WebhookAddress;
 use crate::second_key::RsaKey;
-use engine::error::{Error, Result};
+use engine::environment::Environment;
 use engine::ops::drill::{Checks, Choice};
 use engine::vault::{VaultPlace, VaultRole};
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 
 const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-1"];
@@ -64,46 +62,6 @@ pub(super) fn keep(r: &mut Reader<'_>) -> Keep {
     let (monthly, yearly) = (number("MONTHLY", "12"), number("YEARLY", "5"));
     let at_least = r.or("BACKUP_KEEP_AT_LEAST", "3", KEEP_AT_LEAST, |v| rules::number(v, 1..=10_000));
     Keep { last, daily, weekly, monthly, yearly, at_least }
-}
-
-/// What may be restored into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Environment {
-    /// Developers work on it.
-    Development,
-    /// Releases are tried on it.
-    Staging,
-    /// Users work with it.
-    Production,
-}
-
-impl Environment {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Development, Self::Staging, Self::Production];
-
-    /// Its name, as requests hold it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Development => "development",
-            Self::Staging => "staging",
-            Self::Production => "production",
-        }
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Environment {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|e| e.as_str() == text);
-        found.ok_or_else(|| Error::invalid("the target environment must be development, staging or production"))
-    }
 }
 
 /// How backups are restored to prove that they can be.

@@ -5,6 +5,7 @@ use crate::key_arn::{is_account, is_region};
 use crate::second_key::RsaKey;
 use engine::ops::drill::Checks;
 use engine::policy::Policies;
+use engine::schedule::Schedule;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ pub(super) fn checks(value: &str) -> Ruling<Checks> {
     let text = std::fs::read_to_string(absolute_path(value)?)
         .map_err(|e| format!("must name a file that can be read: {e}"))?;
     Checks::parse(&text).map_err(|e| format!("must name a file of checks: {e}"))
+}
+
+pub(super) fn schedule(value: &str) -> Ruling<Schedule> {
+    value.parse::<Schedule>().map_err(|e| e.to_string())
 }
 
 pub(super) fn on_or_off(value: &str) -> Ruling<bool> {

@@ -43,7 +43,7 @@ fn right_settings_are_read_and_the_rest_has_defaults() {
     assert_eq!(s.region, "eu-west-1");
     assert_eq!(s.source, "database");
     assert_eq!((s.sessions, s.compression_level, s.segment_blocks), (2, 1, limits::SEGMENT_BLOCKS));
-    assert_eq!((s.schedule.as_deref(), s.retention_days), (Some("rate(15 minutes)"), Some(35)));
+    assert_eq!((s.schedule.map(|s| s.to_string()).as_deref(), s.retention_days), (Some("rate(15 minutes)"), Some(35)));
     assert_eq!((s.incremental, s.full_every_days, s.queue.as_deref()), (true, 30, None));
     assert_eq!(s.pg_bin, PathBuf::from("/opt/bin"));
     assert_eq!((s.endpoint, s.account, s.tls_roots), (None, None, None));

@@ -26,11 +26,21 @@ pub enum Collection {
     Usages,
     /// The rotations of keys.
     Rotations,
+    /// What is inside each backup.
+    Contents,
+    /// The restores that were asked for.
+    Restores,
+    /// Requests that were answered, by their idempotency keys.
+    Claims,
+    /// How much each person asked for lately.
+    Quotas,
+    /// Who asked for what, and what came of it.
+    Audits,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Backups,
         Self::Prunes,
         Self::Marks,
@@ -39,6 +49,11 @@ impl Collection {
         Self::Drills,
         Self::Usages,
         Self::Rotations,
+        Self::Contents,
+        Self::Restores,
+        Self::Claims,
+        Self::Quotas,
+        Self::Audits,
     ];
 
     /// Its name.
@@ -52,6 +67,11 @@ impl Collection {
             Self::Drills => "drills",
             Self::Usages => "usages",
             Self::Rotations => "rotations",
+            Self::Contents => "contents",
+            Self::Restores => "restores",
+            Self::Claims => "claims",
+            Self::Quotas => "quotas",
+            Self::Audits => "audits",
         }
     }
 
@@ -66,6 +86,11 @@ impl Collection {
             Self::Drills => "drill",
             Self::Usages => "count of usage",
             Self::Rotations => "rotation of keys",
+            Self::Contents => "list of contents of backup",
+            Self::Restores => "restore",
+            Self::Claims => "claim of an idempotency key",
+            Self::Quotas => "count of requests",
+            Self::Audits => "entry of the audit",
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::layout::ObjectKey;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Kinds of damage. Each has one meaning and one thing to do, which `docs/runbook.md` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingCode {
     /// The vault should hold the snapshot, and there is no inventory of it.
@@ -62,12 +63,13 @@ impl FindingCode {
 }
 
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Its kind.
     pub code: FindingCode,
     /// The object.
+    #[schema(value_type = String)]
     pub object: ObjectKey,
     /// One sentence.
     pub message: String,

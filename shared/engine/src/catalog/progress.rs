@@ -1,6 +1,7 @@
 //! How far a backup is, as its record has it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How far it is. Every number only grows within an attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub struct Progress {
 }
 
 /// Objects of Storage, and their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BlobCounts {
     /// Objects that the database lists.
@@ -41,7 +42,7 @@ pub struct BlobCounts {
 }
 
 /// Segments, and their bytes of rows before compression.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SegmentCounts {
     /// Read, because they were new or had changed.

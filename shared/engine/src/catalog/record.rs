@@ -11,9 +11,13 @@ use crate::limits::{FINDINGS_KEPT, HAND_OVERS_IDLE_MAX};
 use crate::stage::Sha256;
 use crate::vault::{VaultPlace, VaultRole};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Why a backup failed that a person stopped.
+pub const CANCELLED: &str = "it was cancelled";
 
 /// The four statuses of the specification. They never go back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Asked for.
@@ -27,7 +31,7 @@ pub enum Status {
 }
 
 /// What is being done while the status is `in_progress`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Checking the vault, the key and the source; nothing is written yet.
@@ -43,7 +47,7 @@ pub enum Phase {
 }
 
 /// What asked for the backup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// The schedule.
@@ -67,7 +71,7 @@ pub struct HandOvers {
 }
 
 /// Something that a person should know, and that did not stop the backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
     /// Which rule it comes from, such as `role_password`.
     pub code: String,
@@ -76,18 +80,19 @@ pub struct Warning {
 }
 
 /// How far a snapshot was read back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Verified {
     /// The hour of the rotation at which it was first looked at: one round later, all of it was read.
     pub from_hour: i64,
     /// Since when all of it was read at least once, and is what was backed up.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub read_at: Option<Timestamp>,
 }
 
 /// What came of the last drill of a backup that said anything of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Drilled {
     /// When it ended.
@@ -100,6 +105,7 @@ pub struct Drilled {
     pub whole: bool,
     /// Milliseconds that it took to recover.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub recovery_ms: Option<i64>,
     /// Rows that were restored.
     pub rows: u64,
@@ -140,14 +146,25 @@ pub struct SnapshotSummary {
 }
 
 /// A person's wish that a backup be kept, whatever the policy says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pin {
     /// Since when.
     pub at: Timestamp,
     /// Why, in the person's words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub note: Option<String>,
+}
+
+/// A person's wish that something be stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancellation {
+    /// Since when.
+    pub at: Timestamp,
+    /// The id of the person.
+    pub by: String,
 }
 
 /// One backup.
@@ -163,6 +180,12 @@ pub struct SnapshotRecord {
     /// The part that was asked for; everything without one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub part: Option<String>,
+    /// The id of the person who asked for it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_by: Option<String>,
+    /// Whether a person wants it stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cancelled: Option<Cancellation>,
     /// The status of the specification.
     pub status: Status,
     /// What is being done.
@@ -241,6 +264,8 @@ impl SnapshotRecord {
             source,
             trigger,
             part: None,
+            requested_by: None,
+            cancelled: None,
             status: Status::Pending,
             phase: Phase::Preparing,
             started_at: now,
@@ -407,6 +432,50 @@ impl SnapshotRecord {
         self.completed_at = Some(now);
         self.heartbeat_at = self.heartbeat_at.max(now);
         true
+    }
+
+    /// A person wants it stopped: it fails at once if nobody works on it yet, and else as soon as whoever does looks. Answers
+    /// whether that was news.
+    ///
+    /// # Errors
+    /// `Conflict` when it is settled, or whole in the primary vault.
+    pub fn cancel(&mut self, by: &str, now: Timestamp) -> Result<bool> {
+        self.require_open()?;
+        if self.summary.is_some() {
+            return Err(Error::conflict(format!(
+                "backup {} is whole in the primary vault already, and only on its way to the others",
+                self.id
+            )));
+        }
+        if self.cancelled.is_some() {
+            return Ok(false);
+        }
+        self.cancelled = Some(Cancellation { at: now, by: by.to_owned() });
+        if self.attempt.is_none() {
+            self.fail(CANCELLED, now);
+        }
+        Ok(true)
+    }
+
+    /// Nobody will do more: it fails, because a person wanted that, or else for this reason.
+    pub fn abandon(&mut self, reason: &str, now: Timestamp) -> bool {
+        let reason = if self.cancelled.is_some() { CANCELLED } else { reason };
+        self.fail(reason, now)
+    }
+
+    /// A person wants it kept, or no longer does. Answers whether that was news.
+    ///
+    /// # Errors
+    /// `Conflict` when it failed, or the policy has let it go already.
+    pub fn set_pin(&mut self, pin: Option<Pin>) -> Result<bool> {
+        if self.status == Status::Failed || self.expired_at.is_some() {
+            return Err(Error::conflict(format!("of backup {} there is nothing that could be kept", self.id)));
+        }
+        let news = self.pin.as_ref().map(|p| &p.note) != pin.as_ref().map(|p| &p.note);
+        if news {
+            self.pin = pin;
+        }
+        Ok(news)
     }
 
     /// The policy lets it go: from now on it is not to be restored. Answers whether that was news.

@@ -4,9 +4,10 @@ use super::finding::Finding;
 use crate::clock::Timestamp;
 use crate::vault::VaultPlace;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A snapshot's copy in one region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
     /// Not known to be whole.
@@ -25,7 +26,7 @@ impl ReplicaState {
 }
 
 /// The state of one region.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Replica {
     /// Where.
@@ -35,9 +36,11 @@ pub struct Replica {
     pub state: ReplicaState,
     /// Since when it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub completed_at: Option<Timestamp>,
     /// When `verify` last looked at every object of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub verified_at: Option<Timestamp>,
     /// What it found, the first of it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

@@ -15,9 +15,13 @@ mod progress;
 mod reading;
 mod recheck;
 mod repack;
+mod request;
 
-use crate::catalog::{self, AttemptRecord, Catalog, Lease, Phase, Progress, SnapshotRecord, Status};
+pub use request::{Asked, cancel, pin, request};
+
+use crate::catalog::{self, AttemptRecord, CANCELLED, Catalog, Lease, Phase, Progress, SnapshotRecord, Status};
 use crate::clock::{Clock, Entropy, Timestamp};
+use crate::contents;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
 use crate::inventory;
@@ -25,7 +29,7 @@ use crate::keyring::Keyring;
 use crate::layout::ObjectKey;
 use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS};
 use crate::policy::Policies;
-use crate::queue::{BackupOrder, BackupQueue};
+use crate::queue::{BackupOrder, Queue};
 use crate::source::Source;
 use crate::storage::Storage;
 use crate::vault::Vaults;
@@ -73,6 +77,8 @@ pub enum BackupOutcome {
     HandedOver(Box<SnapshotRecord>),
     /// Nothing was begun: another backup of the source runs, or this one needs nothing more. Says which.
     Busy(String),
+    /// A person stopped it. The record as it was then.
+    Cancelled(Box<SnapshotRecord>),
 }
 
 /// The operation and its ports.
@@ -88,7 +94,7 @@ pub struct Backup {
     /// The objects of the project's Storage; without it they are not backed up, and the coverage says so.
     pub storage: Option<Arc<dyn Storage>>,
     /// Where the rest of a backup is put that does not fit into one invocation; without one it fails then.
-    pub queue: Option<Arc<dyn BackupQueue>>,
+    pub queue: Option<Arc<dyn Queue<BackupOrder>>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -112,7 +118,10 @@ impl Backup {
         let lease =
             match self.catalog.acquire(&self.settings.source, &id.to_string(), now, now.plus_s(LEASE_TTL_S)).await {
                 Ok(lease) => lease,
-                Err(e) if e.kind() == ErrorKind::Conflict && asked.is_none() => {
+                Err(e) if e.kind() == ErrorKind::Conflict => {
+                    if asked.is_some() {
+                        self.wait_for_turn(id, &request.order, &e).await?;
+                    }
                     return Ok(BackupOutcome::Busy(e.to_string()));
                 }
                 Err(e) => return Err(e.context("take the lease of the source")),
@@ -148,10 +157,18 @@ impl Backup {
             tokio::pin!(beat);
             tokio::select! {
                 made = &mut work => made,
-                stopped = &mut beat => Err(stopped),
+                stopped = &mut beat => stopped,
             }
         };
         let made = match made {
+            Ok(Ended::Cancelled) => {
+                let now = self.clock.now();
+                let stop = |record: &mut SnapshotRecord| {
+                    Ok(record.attempt.is_some_and(|a| a.id == attempt.id) && record.abandon(CANCELLED, now))
+                };
+                let record = catalog::amend(&*self.catalog, id, stop).await?;
+                return Ok(BackupOutcome::Cancelled(Box::new(record)));
+            }
             Ok(Ended::Committed(committed)) => {
                 let progress = counters.progress().1;
                 return self
@@ -188,9 +205,16 @@ impl Backup {
             if record.hand_overs.count != order.hand_overs {
                 return Err(Error::conflict(format!("backup {id} was handed over again since this was asked for")));
             }
+            if record.cancelled.is_some() {
+                return Ok(record.abandon(CANCELLED, now));
+            }
             record.begin(attempt, now).map(|()| true)
         })
         .await
+        .and_then(|record| match record.cancelled {
+            Some(_) => Err(Error::conflict(format!("backup {id} was cancelled before it began"))),
+            None => Ok(record),
+        })
     }
 
     /// An attempt that stopped while it committed has written objects whose names only one attempt can use. What it stored
@@ -233,7 +257,7 @@ impl Backup {
             source: record.part.clone(),
             hand_overs: record.hand_overs.count,
         };
-        queue.send(&order).await.context("hand over to another invocation")?;
+        queue.send(&order, 0).await.context("hand over to another invocation")?;
         tracing::info!(backup = %record.id, hand_overs = order.hand_overs, done, total, "handed over");
         Ok(record)
     }
@@ -245,6 +269,10 @@ impl Backup {
         made: Committed,
         progress: Progress,
     ) -> Result<SnapshotRecord> {
+        if let Err(e) = contents::keep(&*self.catalog, &made.contents).await {
+            // `verify` makes up for it.
+            tracing::warn!(backup = %id, error = %e, "could not keep what is inside");
+        }
         let now = self.clock.now();
         catalog::amend(&*self.catalog, id, |record| {
             record.full_reason.clone_from(&made.full_reason);
@@ -270,7 +298,8 @@ impl Backup {
         }
     }
 
-    /// Tells how far it is, keeps the lease, and watches the deadline. Comes back only with the reason to stop.
+    /// Tells how far it is, keeps the lease, and watches the deadline and whether it was cancelled. Comes back only with the reason
+    /// to stop.
     async fn heartbeat(
         &self,
         id: SnapshotId,
@@ -279,7 +308,7 @@ impl Backup {
         counters: &Counters,
         deadline: Option<Timestamp>,
         stopper: &watch::Sender<bool>,
-    ) -> Error {
+    ) -> Result<Ended> {
         let started = self.clock.now();
         // It stops in time to store what it has; if even that does not end, it ends without.
         let margin = deadline.map_or(0, |d| d.since(started) / 10_000);
@@ -294,27 +323,33 @@ impl Backup {
             }
             if left.is_some_and(|left| left <= margin / 5) {
                 let then = "what it read could not be stored in time; give the function more time or memory";
-                return counters.out_of_time(now.since(started) / 1_000, then);
+                return Err(counters.out_of_time(now.since(started) / 1_000, then));
             }
             if now.since(renewed) >= LEASE_RENEW_S * 1_000 {
                 match self.catalog.renew(lease, now.plus_s(LEASE_TTL_S)).await {
                     Ok(_) => renewed = now,
-                    Err(e) if e.kind() == ErrorKind::Conflict => return e.context("keep the lease of the source"),
-                    Err(e) if now.since(renewed) >= (LEASE_TTL_S - LEASE_RENEW_S) * 1_000 => {
-                        return e.context("keep the lease of the source");
+                    Err(e)
+                        if e.kind() == ErrorKind::Conflict
+                            || now.since(renewed) >= (LEASE_TTL_S - LEASE_RENEW_S) * 1_000 =>
+                    {
+                        return Err(e.context("keep the lease of the source"));
                     }
                     Err(e) => tracing::warn!(backup = %id, error = %e, "could not renew the lease; trying again"),
                 }
             }
             let (phase, progress) = counters.progress();
             let news = told != Some((phase, progress)) || now.since(renewed) == 0;
-            if !news {
-                continue;
-            }
-            match catalog::amend(&*self.catalog, id, |r| r.advance(attempt, phase, progress, now).map(|()| true)).await
-            {
+            let tell = |r: &mut SnapshotRecord| match news {
+                true => r.advance(attempt, phase, progress, now).map(|()| true),
+                // Only to see whether it was cancelled.
+                false => Ok(false),
+            };
+            match catalog::amend(&*self.catalog, id, tell).await {
+                Ok(record) if record.cancelled.is_some() && phase != Phase::Committing => return Ok(Ended::Cancelled),
                 Ok(_) => (told, misses) = (Some((phase, progress)), 0),
-                Err(e) if e.kind() == ErrorKind::Conflict => return e.context("tell how far the backup is"),
+                Err(e) if e.kind() == ErrorKind::Conflict => {
+                    return Err(e.context("tell how far the backup is"));
+                }
                 Err(e) => {
                     misses += 1;
                     tracing::warn!(backup = %id, misses, error = %e, "could not tell how far the backup is");
@@ -341,7 +376,12 @@ pub async fn settle_abandoned(
         let page = catalog::list::<SnapshotRecord>(catalog, before, 100).await.context("list the backups' records")?;
         for record in &page.records {
             let now = clock.now();
-            let Some(attempt) = record.attempt else { continue };
+            let Some(attempt) = record.attempt else {
+                if request::give_up_lost(catalog, record, now).await? {
+                    settled.push(record.id);
+                }
+                continue;
+            };
             let silent = now.since(record.heartbeat_at) > LEASE_TTL_S * 1_000;
             let abandoned = match held {
                 Some((source, epoch)) => record.source == source && attempt.epoch < epoch,
@@ -377,9 +417,8 @@ async fn settle(
     let amended = catalog::amend(catalog, id, |record| {
         changed = match &committed {
             Some(summary) => record.commit(attempt.id, summary.clone(), record.warnings.clone(), now).map(|()| true)?,
-            None => {
-                record.fail("the function that made this backup stopped without a word; the next run begins anew", now)
-            }
+            None => record
+                .abandon("the function that made this backup stopped without a word; the next run begins anew", now),
         };
         Ok(changed)
     })

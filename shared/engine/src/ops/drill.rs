@@ -226,6 +226,8 @@ impl Drill {
             clock: Arc::clone(&self.clock),
             catalog: Some(Arc::clone(&self.catalog)),
             orders: None,
+            counters: Arc::default(),
+            journal: None,
         };
         let selection = Selection::Snapshot(inventory.snapshot);
         restore.run(RestoreRequest { rows_of, ..selection.into() }).await

@@ -9,17 +9,21 @@
 //! may be running, and nothing that the store took less than a grace period ago; a lock is "not yet", and no error. It opens
 //! nothing that is sealed, and needs no key.
 
+mod candidates;
 mod locks;
 mod marks;
 mod record;
+mod request;
 mod survey;
 mod sweep;
 
 pub use marks::Marks;
 pub use record::{Expired, PruneOutcome, PruneRecord, VaultTally};
+pub use request::{forecast, record, request};
 
 use crate::catalog::{self, Catalog};
 use crate::clock::{Clock, Entropy, Timestamp};
+use crate::contents::ContentsId;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::PruneId;
 use crate::limits::{DEADLINE_MARGIN_MAX_S, EXPIRE_MAX, PRUNE_LEASE_S};
@@ -51,6 +55,8 @@ pub struct Prune {
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PruneRequest {
+    /// The run that a person asked for; a new one without.
+    pub run: Option<PruneId>,
     /// Only say what would be done.
     pub dry_run: bool,
     /// When the function will be stopped, if that is known.
@@ -73,15 +79,34 @@ impl Prune {
     /// `Conflict` when another run is under way. When anything cannot be listed or read, or the vaults and the catalog do not
     /// agree on what there is: nothing is deleted then, and the message says what is wrong.
     pub async fn run(&self, request: PruneRequest) -> Result<Pruned> {
-        let id = PruneId::new(&*self.clock, &*self.entropy)?;
+        let id = match request.run {
+            Some(id) => id,
+            None => PruneId::new(&*self.clock, &*self.entropy)?,
+        };
         if request.dry_run {
             return self.run_leased(id, request).await;
         }
         let now = self.clock.now();
+        if request.run.is_some() {
+            let asked = request::record(&*self.catalog, id).await?;
+            // The order came twice.
+            if asked.is_over() {
+                return Ok(Pruned { record: asked, decisions: Vec::new() });
+            }
+        }
         let until = request.deadline.unwrap_or_else(|| now.plus_s(PRUNE_LEASE_S));
-        let lease =
-            self.catalog.acquire(LEASE, &id.to_string(), now, until).await.context("take the lease to prune")?;
-        let result = self.run_leased(id, request).await;
+        let lease = self.catalog.acquire(LEASE, &id.to_string(), now, until).await.context("take the lease to prune");
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(e) => {
+                let busy = e.kind() == ErrorKind::Conflict;
+                return Err(if busy { self.note_stopped(request, id, e).await } else { e });
+            }
+        };
+        let result = match self.run_leased(id, request).await {
+            Ok(pruned) => Ok(pruned),
+            Err(e) => Err(self.note_stopped(request, id, e).await),
+        };
         if let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await {
             tracing::warn!(error = %e, "could not give the lease back; it expires by itself");
         }
@@ -103,7 +128,7 @@ impl Prune {
             record.outcome = PruneOutcome::Planned;
             return Ok(Pruned { record, decisions });
         }
-        catalog::insert(&*self.catalog, &record).await.context("record the plan of this run")?;
+        let revision = self.keep_plan(&mut record, request).await.context("record the plan of this run")?;
         let acted = self.act(&mut survey, &decisions, &mut record, reference, request.deadline).await;
         record.completed_at = Some(self.clock.now());
         match &acted {
@@ -113,8 +138,40 @@ impl Prune {
                 record.error = Some(e.to_string());
             }
         }
-        let written = catalog::replace(&*self.catalog, &record, 1).await.context("record what was pruned");
+        let written = catalog::replace(&*self.catalog, &record, revision).await.context("record what was pruned");
         acted.and(written).map(|()| Pruned { record, decisions })
+    }
+
+    /// Keeps the plan, in the record that a person made if one did. Gives its revision.
+    async fn keep_plan(&self, record: &mut PruneRecord, request: PruneRequest) -> Result<u64> {
+        if request.run.is_none() {
+            catalog::insert(&*self.catalog, record).await?;
+            return Ok(1);
+        }
+        let asked = catalog::get(&*self.catalog, record.id).await?;
+        let asked = asked.ok_or_else(|| Error::not_found(format!("there is no cleanup {}", record.id)))?;
+        (record.started_at, record.requested_by) = (asked.value.started_at, asked.value.requested_by);
+        catalog::replace(&*self.catalog, record, asked.revision).await?;
+        Ok(asked.revision + 1)
+    }
+
+    /// Tells the person who asked for a run why it did not come to its end.
+    async fn note_stopped(&self, request: PruneRequest, id: PruneId, error: Error) -> Error {
+        if request.run.is_some() {
+            let now = self.clock.now();
+            let note = |record: &mut PruneRecord| {
+                let open = !record.is_over();
+                if open {
+                    (record.outcome, record.completed_at) = (PruneOutcome::Failed, Some(now));
+                    record.error = Some(error.to_string());
+                }
+                Ok(open)
+            };
+            if let Err(e) = catalog::amend(&*self.catalog, id, note).await {
+                tracing::warn!(run = %id, error = %e, "could not tell that it stopped");
+            }
+        }
+        error
     }
 
     async fn act(
@@ -177,7 +234,12 @@ impl Prune {
                     .await
                     .context("forget a backup that is long gone")?;
             }
+            if let Some(found) = catalog::get(&*self.catalog, ContentsId(id)).await? {
+                let removed = catalog::remove(&*self.catalog, ContentsId(id), found.revision).await;
+                removed.context("forget what was inside it")?;
+            }
         }
+        record::forget_requests(&*self.catalog, now).await?;
         record::forget_holds(&*self.catalog, now).await?;
         record::forget_old(&*self.catalog, now).await
     }

@@ -9,14 +9,22 @@ mod blobs;
 mod hold;
 mod loading;
 mod masking;
+mod ordered;
+mod progress;
 mod proof;
+mod record;
 mod replace;
+mod request;
 mod safety;
 mod selection;
 
 pub use blobs::RestoredBlobs;
 pub use hold::{Hold, HoldId};
+pub use ordered::{Ordered, RestoreOutcome};
+pub use progress::{RestoreCounters, RestorePhase, RestoreProgress};
+pub use record::{Approval, RestoreRecord};
 pub use replace::{Replace, confirmation};
+pub use request::{RestorePlan, RestoreWish, Wanted, approve, cancel, give_up_lost, plan, record, request};
 pub use safety::Orders;
 pub use selection::{Selection, select};
 
@@ -24,7 +32,7 @@ use crate::catalog::{Catalog, Warning};
 use crate::clock::{Clock, Timestamp};
 use crate::compress::decompress;
 use crate::digest::RowTally;
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
@@ -44,12 +52,13 @@ use blobs::Others;
 use bytes::Bytes;
 use futures::StreamExt;
 use masking::Masker;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::Instrument;
+use utoipa::ToSchema;
 
 /// What is to be restored.
 #[derive(Clone, Debug)]
@@ -58,6 +67,8 @@ pub struct RestoreRequest {
     pub selection: Selection,
     /// What of it; everything without one.
     pub scope: Option<Scope>,
+    /// Of what of that the rows are left out: the tables are made, and stay empty.
+    pub exclude: Option<Scope>,
     /// Whether it is for people who may not see everything: the policies say what they see.
     pub masked: bool,
     /// Whether what the target holds is replaced; without it a target in use is refused.
@@ -70,12 +81,12 @@ pub struct RestoreRequest {
 
 impl From<Selection> for RestoreRequest {
     fn from(selection: Selection) -> Self {
-        Self { selection, scope: None, masked: false, replace: None, rows_of: None, deadline: None }
+        Self { selection, scope: None, exclude: None, masked: false, replace: None, rows_of: None, deadline: None }
     }
 }
 
 /// What came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
     /// The snapshot.
@@ -99,6 +110,20 @@ pub struct Restored {
     pub warnings: Vec<Warning>,
 }
 
+/// Where a restore notes that all is proven, before it shows it: whoever goes on with one that was stopped in between then knows why
+/// the target is not empty any more.
+#[async_trait::async_trait]
+pub trait Journal: Send + Sync {
+    /// What an earlier run noted.
+    fn noted(&self) -> Option<&Restored>;
+
+    /// Notes it.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    async fn note(&self, restored: &Restored) -> Result<()>;
+}
+
 /// The operation and its ports.
 pub struct Restore {
     /// The vault it reads.
@@ -119,6 +144,27 @@ pub struct Restore {
     pub catalog: Option<Arc<dyn Catalog>>,
     /// What orders a safety snapshot; without it there must be a fresh one.
     pub orders: Option<Orders>,
+    /// How far it is, for whoever tells that.
+    pub counters: Arc<RestoreCounters>,
+    /// Where it notes that all is proven, if anybody wants to know.
+    pub journal: Option<Arc<dyn Journal>>,
+}
+
+impl RestoreRequest {
+    fn check_exclude(&self) -> Result<()> {
+        let Some(exclude) = &self.exclude else { return Ok(()) };
+        if self.replace.is_some() {
+            return Err(Error::invalid(
+                "`exclude` leaves tables empty, so it cannot be given where what a database holds is replaced; nothing was changed",
+            ));
+        }
+        if exclude.has_no_rows() || !exclude.buckets.is_empty() || exclude.leave_out_references {
+            return Err(Error::invalid(
+                "`exclude` names schemas, tables or classes whose rows are left out, such as {\"tables\":[\"public.logs\"]}; nothing else",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Restore {
@@ -133,6 +179,7 @@ impl Restore {
         if let Some(scope) = &request.scope {
             scope.check()?;
         }
+        request.check_exclude()?;
         let inventory = select(&*self.vault, request.selection).await?;
         // Every line that follows says which backup it is about.
         let span = tracing::info_span!("restore", backup = %inventory.snapshot);
@@ -145,7 +192,7 @@ impl Restore {
         request: RestoreRequest,
         asked_at: Timestamp,
     ) -> Result<Restored> {
-        let RestoreRequest { mut scope, masked, replace, rows_of, deadline, .. } = request;
+        let RestoreRequest { mut scope, exclude, masked, replace, rows_of, deadline, .. } = request;
         tracing::info!(backup = %inventory.snapshot, vault = %self.vault.place(), rows = inventory.rows, "restore begins");
         self.hold(inventory.snapshot).await;
         let (manifest, masking) = self.manifest(&inventory).await?;
@@ -169,12 +216,14 @@ impl Restore {
                 table.rows = Rows::LeftOut("only a sample of the tables is restored".to_owned());
             }
         }
+        masking::exclude(&mut outline.tables, exclude, &self.policies, &manifest)?;
         let Some(replace) = replace else {
             return self.fill(outline, &manifest, &masker, Others::Overwrite, Vec::new()).await;
         };
         let standing = self.target.inspect(&outline).await.context("look at the target")?;
         let mut warnings = Vec::new();
         if standing.in_use && replace.needs_safety_snapshot {
+            self.counters.enter(RestorePhase::SafetyBackup);
             let id = safety::require(self, &standing, asked_at, deadline).await?;
             let message =
                 format!("{} was backed up before it was replaced: the safety snapshot is {id}", replace.environment);
@@ -200,22 +249,38 @@ impl Restore {
     ) -> Result<Restored> {
         warnings.extend(masking::warnings(manifest, &outline.tables));
         let (scope, masked) = (outline.scope.clone(), outline.masked);
-        let loading: Arc<dyn Loading> = self.target.begin(outline).await.context("begin to write the target")?.into();
+        let noted = self.journal.as_ref().and_then(|journal| journal.noted());
+        let loading: Arc<dyn Loading> = match (self.target.begin(outline).await, noted) {
+            (Ok(loading), _) => loading.into(),
+            // It is not empty, or was replaced by this snapshot: an earlier run had come to its end.
+            (Err(e), Some(noted)) if matches!(e.kind(), ErrorKind::Invalid | ErrorKind::Conflict) => {
+                tracing::info!(backup = %manifest.snapshot, why = %e, "an earlier run had come to its end");
+                return Ok(noted.clone());
+            }
+            (Err(e), _) => return Err(e.context("begin to write the target")),
+        };
         let taken = taken(manifest, &*loading, masker);
+        self.counters.begin(&taken, loading.loaded());
         if !loading.is_proven() {
             loading::load(self, &loading, &manifest.packs, &taken, masker).await?;
             tracing::info!(backup = %manifest.snapshot, "rows are loaded");
+            self.counters.enter(RestorePhase::Completing);
             warnings.extend(loading.complete().await.context("make indexes, constraints and triggers")?);
             tracing::info!(backup = %manifest.snapshot, "indexes, constraints and triggers are made");
+            self.counters.enter(RestorePhase::Proving);
             loading::tally_earlier(self, &*loading, &manifest.packs, &taken, masker).await?;
             proof::prove(&loading, &taken, masker, self.sessions).await?;
             // A project writes to its own list of objects when one is put: it is compared before, and never again.
             loading.note_proven().await.context("note that the rows are proven")?;
         }
+        self.counters.enter(RestorePhase::Objects);
         let (blobs, told) = self.put_back(manifest, scope.as_ref(), masked, others).await?;
         warnings.extend(told);
-        warnings.extend(loading.finish().await.context("end the restore")?);
-        let restored = self.restored(manifest, &taken, blobs, warnings);
+        let mut restored = self.restored(manifest, &taken, blobs, warnings);
+        if let Some(journal) = &self.journal {
+            journal.note(&restored).await.context("note that the restore is proven")?;
+        }
+        restored.warnings.extend(loading.finish().await.context("end the restore")?);
         tracing::info!(backup = %manifest.snapshot, rows = restored.rows, blobs = blobs.blobs, "restore is proven");
         Ok(restored)
     }

@@ -1,10 +1,12 @@
 //! Says how everything is: the numbers that alarms watch, so that what did *not* happen is noticed too.
 //!
-//! Always holds: it reads the catalog, asks the key services whether they would work, lists what the vaults hold once a day, and
-//! opens nothing. An alarm is raised where its numbers fail to come, so that its own death is noticed as well.
+//! Always holds: it reads the catalog, asks the key services whether they would work, lists what the vaults hold once a day, gives
+//! up restores whose orders were lost, and opens nothing. An alarm is raised where its numbers fail to come, so that its own death is noticed as well.
 
+mod protection;
 mod usage;
 
+pub use protection::{LastDrill, LastGood, Protection, RegionState, Targets, Verdict, protection};
 use usage::Attribution;
 pub use usage::{Prices, SnapshotUsage, UsageRecord, VaultUsage};
 
@@ -18,6 +20,7 @@ use crate::layout::ROOT;
 use crate::limits::{LOOKS_IN_FLIGHT, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS};
 use crate::ops::drill::{DrillOutcome, DrillRecord};
 use crate::ops::prune::{PruneOutcome, PruneRecord};
+use crate::ops::restore;
 use crate::ops::verify::{VerificationRecord, VerifyOutcome};
 use crate::queue::EVERYTHING;
 use crate::vault::Vaults;
@@ -100,6 +103,7 @@ impl Watch {
     /// Those of the catalog.
     pub async fn run(&self) -> Result<Watched> {
         let now = self.clock.now();
+        restore::give_up_lost(&*self.catalog, now).await.context("give up restores that nobody goes on with")?;
         let records = catalog::all::<SnapshotRecord>(&*self.catalog).await?;
         let mut vitals = of_backups(&records, now);
         let first = records.iter().map(|r| r.started_at).min();
@@ -190,9 +194,7 @@ impl Watch {
 /// What the records of backups tell. Pure.
 fn of_backups(records: &[SnapshotRecord], now: Timestamp) -> Vitals {
     let live = || records.iter().filter(|r| r.expired_at.is_none());
-    // A backup of a part leaves the rest as old as it was.
-    let is_whole = |r: &&SnapshotRecord| r.part.as_ref().is_none_or(|part| *part == r.source || part == EVERYTHING);
-    let completed = live().filter(|r| r.status == Status::Completed).filter(is_whole);
+    let completed = live().filter(|r| r.status == Status::Completed && of_whole_source(r));
     let taken = completed.filter_map(|r| r.summary.as_ref()).map(|s| s.taken_at).max();
     let waiting = live().filter(|r| !r.is_settled() && r.summary.is_some());
     // One that was sealed again, or found in a vault, is in the primary for less long than it is old.
@@ -207,6 +209,11 @@ fn of_backups(records: &[SnapshotRecord], now: Timestamp) -> Vitals {
         damaged_copies: damaged.count() as u64,
         ..Vitals::default()
     }
+}
+
+/// A backup of a part leaves the rest as old as it was.
+fn of_whole_source(record: &SnapshotRecord) -> bool {
+    record.part.as_ref().is_none_or(|part| *part == record.source || part == EVERYTHING)
 }
 
 fn hours(from: Timestamp, to: Timestamp) -> f64 {

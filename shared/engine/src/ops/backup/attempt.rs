@@ -9,6 +9,7 @@ use crate::catalog::{Lease, Phase, SnapshotRecord, SnapshotSummary, Warning};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Timestamp;
 use crate::compress::compress;
+use crate::contents::Contents;
 use crate::envelope::SealKey;
 use crate::error::{Error, Result, ResultExt};
 use crate::id::AttemptId;
@@ -36,6 +37,7 @@ use tracing::Instrument;
 /// A snapshot that is whole in the primary vault.
 pub(super) struct Committed {
     pub(super) summary: SnapshotSummary,
+    pub(super) contents: Contents,
     pub(super) warnings: Vec<Warning>,
     pub(super) full_reason: Option<String>,
 }
@@ -45,6 +47,8 @@ pub(super) enum Ended {
     Committed(Box<Committed>),
     /// Its time was up; what it has stored is in a checkpoint.
     OutOfTime,
+    /// A person stopped it.
+    Cancelled,
 }
 
 /// What an attempt is, and what its parts share.
@@ -332,6 +336,7 @@ impl Backup {
         self.store(inventory.key(), &body).await.context("store the inventory")?;
         Ok(Committed {
             summary: inventory.summary(&body),
+            contents: Contents::of(&manifest),
             warnings: manifest.warnings,
             full_reason: making.full_reason,
         })

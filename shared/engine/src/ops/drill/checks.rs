@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::sandbox::Answer;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The checks of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -26,7 +27,7 @@ pub struct Check {
 }
 
 /// What came of one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
     /// The check.
@@ -35,6 +36,7 @@ pub struct Checked {
     pub passed: bool,
     /// Why not. It shows no row.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub why: Option<String>,
 }
 

@@ -5,9 +5,10 @@ use crate::catalog::{Collection, Record, RecordId, Warning};
 use crate::clock::Timestamp;
 use crate::id::{DrillId, SnapshotId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a drill ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillOutcome {
     /// It is under way, or was stopped without a word.
@@ -21,7 +22,7 @@ pub enum DrillOutcome {
 }
 
 /// How much of the backup was restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// All rows.
@@ -31,7 +32,7 @@ pub enum Extent {
 }
 
 /// One drill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DrillRecord {
     /// Its id.
@@ -40,14 +41,17 @@ pub struct DrillRecord {
     pub started_at: Timestamp,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub completed_at: Option<Timestamp>,
     /// How it ended.
     pub outcome: DrillOutcome,
     /// Why it failed, or broke.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// The backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub backup: Option<SnapshotId>,
     /// The region that it was read from.
     pub region: String,
@@ -57,6 +61,7 @@ pub struct DrillRecord {
     pub extent: Extent,
     /// Milliseconds from the beginning of the restore to its proof: the time to recover that was measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub recovery_ms: Option<i64>,
     /// Tables whose rows were read back and compared.
     pub tables: u64,
@@ -86,13 +91,14 @@ impl RecordId for DrillId {
 }
 
 /// What the last drills show together.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Streak {
     /// Drills that passed since one failed. One that broke says nothing, and does not count.
     pub passed_in_a_row: u64,
     /// With 95 % confidence a restore fails less often than this: the rule of three, 3/n.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub failure_rate_below: Option<f64>,
 }
 

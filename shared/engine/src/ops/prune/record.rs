@@ -2,23 +2,29 @@
 
 use super::marks::Marks;
 use super::survey::Objects;
+use crate::audit::AuditEntry;
 use crate::catalog::{self, Catalog, Collection, Record, RecordId};
+use crate::claim::Claim;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{PruneId, SnapshotId};
-use crate::limits::RECORDS_KEPT_S;
-use crate::ops::restore::Hold;
+use crate::limits::{CLAIM_KEPT_S, RECORDS_KEPT_S};
+use crate::ops::restore::{Hold, RestoreRecord};
+use crate::quota;
 use crate::retention::{Decision, Reason, RetentionPolicy};
 use crate::vault::VaultPlace;
 use crate::versions::Versions;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PruneOutcome {
+    /// A person asked for the run, and it did not begin.
+    Asked,
     /// Only the plan was asked for, or the run is under way, or was stopped without a word.
     Planned,
     /// Everything was done that could be done.
@@ -30,7 +36,7 @@ pub enum PruneOutcome {
 }
 
 /// A snapshot that expired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Expired {
     /// Its id.
@@ -48,7 +54,7 @@ impl Expired {
 }
 
 /// What was found and done in one vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultTally {
     /// Where.
@@ -87,7 +93,7 @@ impl VaultTally {
 }
 
 /// One run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PruneRecord {
     /// Its id.
@@ -96,13 +102,19 @@ pub struct PruneRecord {
     pub started_at: Timestamp,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub completed_at: Option<Timestamp>,
+    /// The id of the person who asked for it, if one did.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
+    pub requested_by: Option<String>,
     /// Whether only the plan was asked for.
     pub dry_run: bool,
     /// How it ended.
     pub outcome: PruneOutcome,
     /// Why it stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub error: Option<String>,
     /// The policy that it went by.
     pub policy: RetentionPolicy,
@@ -132,6 +144,17 @@ impl RecordId for PruneId {
 }
 
 impl PruneRecord {
+    /// Of a run that a person asks for.
+    pub(super) fn asked(id: PruneId, now: Timestamp, policy: RetentionPolicy, by: &str) -> Self {
+        let (outcome, requested_by) = (PruneOutcome::Asked, Some(by.to_owned()));
+        Self { outcome, requested_by, ..Self::new(id, now, false, policy, &[], &[]) }
+    }
+
+    /// Whether nothing more will be done by this run.
+    pub fn is_over(&self) -> bool {
+        self.completed_at.is_some() || (self.dry_run && self.outcome == PruneOutcome::Planned)
+    }
+
     pub(super) fn new(
         id: PruneId,
         now: Timestamp,
@@ -159,6 +182,7 @@ impl PruneRecord {
             id,
             started_at: now,
             completed_at: None,
+            requested_by: None,
             dry_run,
             outcome: PruneOutcome::Planned,
             error: None,
@@ -175,6 +199,16 @@ impl PruneRecord {
 /// Forgets runs that are long over.
 pub(super) async fn forget_old(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
     catalog::forget(catalog, |run: &PruneRecord| run.started_at.plus_s(RECORDS_KEPT_S) <= now).await
+}
+
+/// Forgets what people asked for and was answered long ago: idempotency keys after a day, restores and the audit with the records
+/// of backups.
+pub(super) async fn forget_requests(catalog: &dyn Catalog, now: Timestamp) -> Result<()> {
+    catalog::forget(catalog, |claim: &Claim| claim.at.plus_s(CLAIM_KEPT_S) <= now).await?;
+    quota::forget_old(catalog, now).await?;
+    let is_over = |r: &RestoreRecord| r.is_settled() && r.started_at.plus_s(RECORDS_KEPT_S) <= now;
+    catalog::forget(catalog, is_over).await?;
+    catalog::forget(catalog, |entry: &AuditEntry| entry.at.plus_s(RECORDS_KEPT_S) <= now).await
 }
 
 /// Forgets holds that are over.

@@ -1,15 +1,16 @@
 //! What there is: all objects of all vaults, all inventories, all records. Read only.
 
+use super::candidates::candidates;
 use super::{Prune, disagreement};
-use crate::catalog::{self, ReplicaState, SnapshotRecord, Status};
+use crate::catalog::{self, SnapshotRecord, Status};
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::{AttemptId, SnapshotId};
-use crate::inventory::{self, Inventory, last_generations};
+use crate::inventory::{self, Inventory};
 use crate::layout::{ObjectKey, ROOT};
 use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S, LOOKS_IN_FLIGHT, PRUNE_GRACE_S, RECORDS_KEPT_S};
 use crate::ops::rotate::{is_of_rotation, rotating_since};
-use crate::retention::{Candidate, Standing};
+use crate::retention::Candidate;
 use crate::versions::{ObjectVersion, list_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -162,38 +163,8 @@ impl Survey {
 
     /// The snapshots that the policy decides on.
     pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let live = || self.snapshots.iter().filter(|(id, _)| !self.is_expired(**id));
-        let standing = |id: &SnapshotId| {
-            let is_damaged = |r: &SnapshotRecord| r.replicas.iter().all(|r| r.state == ReplicaState::Damaged);
-            match self.records.get(id) {
-                Some(r) if r.status == Status::Completed && is_damaged(r) => Standing::Damaged,
-                Some(r) if r.status == Status::Completed => Standing::Good,
-                Some(r) if r.status == Status::Failed => Standing::GivenUp,
-                _ => Standing::Unsettled,
-            }
-        };
-        let good = live().map(|(id, _)| *id).filter(|id| standing(id) == Standing::Good);
-        let last: BTreeMap<[u8; 10], SnapshotId> =
-            last_generations(good).into_iter().map(|id| (id.root(), id)).collect();
-        // A pin is of a backup, whichever generation it was set on.
-        let pinned: HashSet<[u8; 10]> =
-            self.records.values().filter(|r| r.pin.is_some()).map(|r| r.id.root()).collect();
-        let candidate = |(id, held): (&SnapshotId, &Held)| {
-            let record = self.records.get(id);
-            let is_superseded = last.get(&id.root()).is_some_and(|last| last > id);
-            Candidate {
-                id: *id,
-                source: held.source.clone(),
-                taken_at: held.taken_at,
-                standing: if is_superseded { Standing::Superseded } else { standing(id) },
-                pinned: match is_superseded {
-                    true => record.is_some_and(|r| r.pin.is_some()),
-                    false => pinned.contains(&id.root()),
-                },
-                held: self.restoring.contains(id),
-            }
-        };
-        live().map(candidate).collect()
+        let held = self.snapshots.iter().map(|(id, held)| (*id, held.source.as_str(), held.taken_at));
+        candidates(held, &self.records, &self.restoring)
     }
 
     fn is_expired(&self, id: SnapshotId) -> bool {

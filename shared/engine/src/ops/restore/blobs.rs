@@ -10,12 +10,13 @@ use crate::scope::Scope;
 use crate::stage::{Sha256, Sha256Meter};
 use crate::storage::{Storage, StoredObject};
 use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// What came of the objects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredBlobs {
     /// Objects whose content, read back, is the snapshot's.

@@ -26,12 +26,14 @@ pub(super) async fn load(
     let packs = Arc::new(packs.iter().map(|p| p.key).collect::<Vec<_>>());
     let work = plan(taken, loading.loaded(), restore.sessions);
     let (vault, keyring, loading) = (Arc::clone(&restore.vault), Arc::clone(&restore.keyring), Arc::clone(loading));
-    let masker = Arc::clone(masker);
+    let (masker, counters) = (Arc::clone(masker), Arc::clone(&restore.counters));
     in_sessions(restore.sessions * BATCHES_AHEAD, work, move |(batch, segments, rules): Work| {
         let expected: u64 = segments.iter().map(|s| s.tally.rows).sum();
         let (vault, keyring, packs) = (Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs));
         let read = move |s| segment::read(Arc::clone(&vault), Arc::clone(&keyring), Arc::clone(&packs), s);
-        let rows = masker.apply(batch.table.oid, rules, Box::pin(stream::iter(segments).flat_map(read)));
+        let counters = Arc::clone(&counters);
+        let counted = Arc::clone(&counters).count_bytes(Box::pin(stream::iter(segments).flat_map(read)));
+        let rows = masker.apply(batch.table.oid, rules, counted);
         let rows = ahead(rows);
         let loading = Arc::clone(&loading);
         async move {
@@ -40,6 +42,7 @@ pub(super) async fn load(
             if added != expected {
                 return Err(Error::internal(format!("{table} took {added} of {expected} rows")));
             }
+            counters.add_rows(added);
             Ok(())
         }
     })

@@ -99,6 +99,34 @@ pub(super) fn resolve_classes(scope: &mut Scope, policies: &Policies, manifest: 
     }
 }
 
+/// Leaves out the rows that the request leaves out.
+///
+/// # Errors
+/// `NotFound` for a class that there is not; `Invalid` for what names nothing of the backup.
+pub(super) fn exclude(
+    tables: &mut [TableOutline],
+    scope: Option<Scope>,
+    policies: &Policies,
+    manifest: &Manifest,
+) -> Result<()> {
+    let Some(mut scope) = scope else { return Ok(()) };
+    if !scope.classes.is_empty() {
+        resolve_classes(&mut scope, policies, manifest)?;
+    }
+    let there = |of: &dyn Fn(&Table) -> bool| manifest.tables.iter().any(|t| of(&t.table));
+    let is = |name: &RelationName, table: &Table| (&name.schema, &name.name) == (&table.schema, &table.name);
+    let schemas = scope.schemas.iter().filter(|schema| !there(&|t| t.schema == **schema)).cloned();
+    let named = scope.tables.iter().filter(|name| !there(&|t| is(name, t))).map(|name| String::from(name.clone()));
+    if let Some(unknown) = schemas.chain(named).next() {
+        return Err(Error::invalid(format!("`exclude` names {unknown}, and the backup has no rows of that")));
+    }
+    let excluded = |t: &Table| scope.schemas.contains(&t.schema) || scope.tables.iter().any(|name| is(name, t));
+    for outline in tables.iter_mut().filter(|outline| excluded(&outline.table)) {
+        outline.rows = Rows::LeftOut("the request excludes them".to_owned());
+    }
+    Ok(())
+}
+
 /// What a person must know of rows that do not come, or are older than the others.
 pub(super) fn warnings(manifest: &Manifest, tables: &[TableOutline]) -> Vec<Warning> {
     let name = |table: &Table| format!("{}.{}", table.schema, table.name);

@@ -11,7 +11,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory;
 use crate::limits::{LEASE_TTL_S, SAFETY_AGE_MAX_S, SAFETY_LOOKS, SAFETY_POLL_S};
-use crate::queue::{BackupOrder, BackupQueue, EVERYTHING};
+use crate::queue::{BackupOrder, EVERYTHING, Queue};
 use crate::target::Standing;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Orders {
     /// Where orders are put.
-    pub queue: Arc<dyn BackupQueue>,
+    pub queue: Arc<dyn Queue<BackupOrder>>,
     /// Randomness, for the new one's id.
     pub entropy: Arc<dyn Entropy>,
 }
@@ -137,7 +137,7 @@ async fn order(restore: &Restore) -> Result<SnapshotId> {
     let id = SnapshotId::new(&*restore.clock, &**entropy)?;
     let order =
         BackupOrder { backup_id: Some(id), source: Some(EVERYTHING.to_owned()), ..BackupOrder::new(Trigger::Manual) };
-    queue.send(&order).await.context("order the safety snapshot")?;
+    queue.send(&order, 0).await.context("order the safety snapshot")?;
     tracing::info!(backup = %id, "ordered a safety snapshot");
     Ok(id)
 }

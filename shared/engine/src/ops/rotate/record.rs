@@ -7,9 +7,10 @@ use crate::id::{AttemptId, RotationId, SnapshotId};
 use crate::limits::{CHECKPOINT_KEPT_S, CLOCK_SLACK_S};
 use crate::stage::Sha256;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How far a rotation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RotationState {
     /// Something that is kept was sealed under a former key, or what was sealed again is not whole everywhere.
@@ -19,7 +20,7 @@ pub enum RotationState {
 }
 
 /// A backup that could not be sealed again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotSealed {
     /// Its id.
@@ -29,7 +30,7 @@ pub struct NotSealed {
 }
 
 /// One rotation, over all of its runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationRecord {
     /// Its id.
@@ -38,6 +39,7 @@ pub struct RotationRecord {
     pub started_at: Timestamp,
     /// When it came to its end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub completed_at: Option<Timestamp>,
     /// When it last got on.
     pub heartbeat_at: Timestamp,
@@ -60,6 +62,7 @@ pub struct RotationRecord {
     pub not_sealed: Vec<NotSealed>,
     /// Which backups were looked at: the SHA-256 of their ids.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub of: Option<Sha256>,
 }
 

@@ -9,6 +9,7 @@ use crate::blob;
 use crate::catalog::{FindingCode, SnapshotRecord};
 use crate::clock::Timestamp;
 use crate::compress::decompress;
+use crate::contents::{self, Contents};
 use crate::envelope::{Decoded, Header};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::extent::Extent;
@@ -173,6 +174,7 @@ impl Verify {
                     subject.note(FindingCode::ListsDiffer, inventory.key(), why);
                     return Ok(None);
                 }
+                contents::keep(&*self.catalog, &Contents::of(&manifest)).await?;
                 Ok(Some((manifest, object.length)))
             }
             Err(e) => {

@@ -10,6 +10,7 @@ use crate::limits::USAGE_BACKUPS_KEPT;
 use crate::vault::VaultPlace;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use utoipa::ToSchema;
 
 const BYTES_A_GB: f64 = 1e9;
 const DAY_MS: f64 = 86_400_000.0;
@@ -44,7 +45,7 @@ impl Prices {
 }
 
 /// What one vault holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultUsage {
     /// Where.
@@ -59,7 +60,7 @@ pub struct VaultUsage {
 }
 
 /// What one backup takes in each vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotUsage {
     /// The backup.
@@ -73,7 +74,7 @@ pub struct SnapshotUsage {
 }
 
 /// What everything takes at one time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageRecord {
     /// Its id.
@@ -86,9 +87,11 @@ pub struct UsageRecord {
     pub backups: Vec<SnapshotUsage>,
     /// Bytes a day by which the primary vault grew since an earlier record, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub growth_bytes_a_day: Option<i64>,
     /// Bytes that it will hold in 30 days if that goes on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(nullable = false)]
     pub forecast_bytes: Option<u64>,
     /// As of when the prices are.
     pub prices_of: String,
