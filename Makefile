@@ -67,6 +67,12 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@cargo clippy --release --workspace --all-targets --locked --target $(HOST) -- -D warnings
 	@$(MAKE) --no-print-directory test
 
+.PHONY: openapi
+openapi: ## write docs/openapi.json, the document of the API, anew from the code
+	@cargo run --quiet --release --locked --target $(HOST) --package api -- openapi > target/openapi.json
+	@mv target/openapi.json docs/openapi.json
+	@echo 'openapi: docs/openapi.json is written'
+
 .PHONY: plan
 plan: tools ## what prune would remove now, and why each backup stays; ARGS='--project P --region R'
 	@infra/plan $(ARGS)

@@ -110,7 +110,7 @@ fn wish(wanted: Wanted, target_environment: Environment) -> RestoreWish {
         wanted,
         target_environment,
         restore_point: None,
-        only: None,
+        include: None,
         exclude: None,
         region: None,
         masked: target_environment != Environment::Production,
@@ -491,7 +491,7 @@ async fn a_plan_says_which_backup_is_meant_and_what_it_would_take() {
 
     let only = |text: &str| Some(serde_json::from_str::<Scope>(text).expect("a scope"));
     let small = RestoreWish {
-        only: only(r#"{"tables":["public.small"]}"#),
+        include: only(r#"{"tables":["public.small"]}"#),
         region: Some("ap-southeast-1".to_owned()),
         ..wish(Wanted::Latest, Environment::Staging)
     };
@@ -501,8 +501,8 @@ async fn a_plan_says_which_backup_is_meant_and_what_it_would_take() {
     let base = || wish(Wanted::Latest, Environment::Staging);
     assert_eq!(refuse(RestoreWish { region: Some("eu-west-2".to_owned()), ..base() }).await, ErrorKind::Conflict);
     assert_eq!(refuse(RestoreWish { masked: false, ..base() }).await, ErrorKind::Invalid);
-    assert_eq!(refuse(RestoreWish { only: only("{}"), ..base() }).await, ErrorKind::Invalid);
-    assert_eq!(refuse(RestoreWish { only: only(r#"{"schemas":["nowhere"]}"#), ..base() }).await, ErrorKind::Invalid);
+    assert_eq!(refuse(RestoreWish { include: only("{}"), ..base() }).await, ErrorKind::Invalid);
+    assert_eq!(refuse(RestoreWish { include: only(r#"{"schemas":["nowhere"]}"#), ..base() }).await, ErrorKind::Invalid);
     let excluded = RestoreWish { exclude: only(r#"{"tables":["public.large"]}"#), ..base() };
     assert_eq!(plan(excluded.clone()).await.expect("plans").rows, 3);
     let both = RestoreWish { confirmation: Some(String::new()), ..excluded };

@@ -34,7 +34,7 @@ pub(crate) struct Request {
     opens_with: OpensWith,
     /// What of the backup; everything without it.
     #[serde(default)]
-    only: Option<Scope>,
+    include: Option<Scope>,
     /// Of what of that the rows are left out.
     #[serde(default)]
     exclude: Option<Scope>,
@@ -108,7 +108,7 @@ impl Function {
         });
         // Only those who see production may see what is in it.
         let masked = environment != Environment::Production;
-        let (scope, exclude) = (request.only.clone(), request.exclude.clone());
+        let (scope, exclude) = (request.include.clone(), request.exclude.clone());
         restore.run(RestoreRequest { scope, exclude, masked, replace, deadline, ..selection.into() }).await
     }
 

@@ -13,6 +13,7 @@ pub mod key_arn;
 
 mod errors;
 mod frames;
+mod http;
 pub mod vault;
 pub mod storage;
 pub mod keys;
@@ -21,4 +22,5 @@ pub mod catalog;
 pub mod secrets;
 pub mod queue;
 pub mod listeners;
+pub mod issuer_keys;
 pub mod clients;

@@ -5,6 +5,7 @@
 //!
 //! Each function states what it needs ([`Need`]): the others' variables may be absent there.
 
+mod api;
 mod groups;
 mod reader;
 mod rules;
@@ -13,6 +14,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+pub use api::{ApiSettings, Issuer};
 pub use groups::{
     DatabaseAddress, DrillSettings, Keep, ListenerSettings, SecondKeySetting, StorageSetting, WebhookSetting,
 };
@@ -49,6 +51,8 @@ pub enum Need {
     Policy,
     /// How backups are restored to prove that they can be.
     Drill,
+    /// Whom the API believes, and what it lets people do.
+    Api,
 }
 
 /// The settings of one function.
@@ -106,6 +110,7 @@ pub struct Settings {
     database: Option<DatabaseAddress>,
     storage: Option<StorageSetting>,
     drill: Option<DrillSettings>,
+    api: Option<ApiSettings>,
     targets: Vec<(Environment, DatabaseAddress)>,
     target_storages: Vec<(Environment, StorageSetting)>,
 }
@@ -166,6 +171,7 @@ impl Settings {
             database: needs.contains(&Need::Source).then(|| groups::database(&mut r)).flatten(),
             storage: needs.contains(&Need::Source).then(|| groups::storage(&mut r, "BACKUP")).flatten(),
             target_storages: if needs.contains(&Need::Target) { groups::target_storages(&mut r) } else { Vec::new() },
+            api: needs.contains(&Need::Api).then(|| api::api(&mut r)),
             drill: needs.contains(&Need::Drill).then(|| groups::drill(&mut r)),
             targets: if needs.contains(&Need::Target) { groups::targets(&mut r) } else { Vec::new() },
         };
@@ -221,6 +227,14 @@ impl Settings {
     /// `Internal` when the settings were read without [`Need::Drill`].
     pub fn drill(&self) -> Result<&DrillSettings> {
         self.drill.as_ref().ok_or_else(|| unneeded("the drill"))
+    }
+
+    /// `BACKUP_AUTH_…` and what the API lets people do.
+    ///
+    /// # Errors
+    /// `Internal` when the settings were read without [`Need::Api`].
+    pub fn api(&self) -> Result<&ApiSettings> {
+        self.api.as_ref().ok_or_else(|| unneeded("the API"))
     }
 
     /// `BACKUP_STORAGE_…`: the objects that are backed up with the database.

@@ -34,7 +34,7 @@ impl Scope {
     pub fn check(&self) -> Result<()> {
         if self.has_no_rows() && self.buckets.is_empty() {
             return Err(Error::invalid(
-                "`only` chooses nothing; name schemas, tables, classes or buckets, such as {\"tables\":[\"public.orders\"]}, or leave it out",
+                "`include` chooses nothing; name schemas, tables, classes or buckets, such as {\"tables\":[\"public.orders\"]}, or leave it out",
             ));
         }
         Ok(())

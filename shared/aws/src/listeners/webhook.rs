@@ -3,13 +3,11 @@
 
 use super::to_json;
 use crate::errors::Call;
+use crate::http;
 use crate::machine::SystemClock;
 use aws_lc_rs::hmac;
-use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine;
@@ -86,7 +84,6 @@ impl fmt::Debug for WebhookAddress {
 /// The server.
 #[derive(Debug)]
 pub struct Webhook {
-    /// The HTTP client of the AWS SDK. It follows no redirection.
     client: Connector,
     address: WebhookAddress,
 }
@@ -94,10 +91,7 @@ pub struct Webhook {
 impl Webhook {
     /// The server at an address.
     pub fn new(address: WebhookAddress) -> Self {
-        let settings = HttpConnectorSettings::builder().connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
-        let client = Connector::builder().connector_settings(settings).sleep_impl(TokioSleep::new());
-        let client = client.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
-        Self { client, address }
+        Self { client: http::client(TIMEOUT), address }
     }
 
     fn request(&self, notification: &Notification) -> Result<HttpRequest> {

@@ -56,7 +56,7 @@ impl Restore {
         }
         let Some(storage) = &self.storage else {
             let message = "objects of Storage were not restored: set BACKUP_TARGET_<ENVIRONMENT>_STORAGE_SECRET_ARN, and run this \
-                           again with `only` and their buckets";
+                           again with `include` and their buckets";
             tell("storage_not_configured", format!("{} {message}", wanted.len()));
             return Ok((RestoredBlobs::default(), warnings));
         };

@@ -94,7 +94,7 @@ pub(super) fn resolve_classes(scope: &mut Scope, policies: &Policies, manifest: 
         scope.tables.extend(named);
     }
     match scope.has_no_rows() && scope.buckets.is_empty() {
-        true => Err(Error::invalid("`only` chooses classes that no table of the backup belongs to")),
+        true => Err(Error::invalid("`include` chooses classes that no table of the backup belongs to")),
         false => Ok(()),
     }
 }

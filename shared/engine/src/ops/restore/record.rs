@@ -47,7 +47,7 @@ pub struct RestoreRecord {
     pub region: String,
     /// What of the backup; everything without it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub only: Option<Scope>,
+    pub include: Option<Scope>,
     /// Of what of that the rows are left out.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exclude: Option<Scope>,
@@ -127,7 +127,7 @@ impl RestoreRecord {
             needs_safety_snapshot: self.target_environment == Environment::Production,
         });
         RestoreRequest {
-            scope: self.only.clone(),
+            scope: self.include.clone(),
             exclude: self.exclude.clone(),
             masked: self.masked,
             replace,

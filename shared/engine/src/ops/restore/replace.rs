@@ -28,7 +28,7 @@ impl Replace {
     pub(super) fn check(&self, snapshot: SnapshotId, scope: Option<&Scope>) -> Result<()> {
         if let Some(table) = scope.and_then(|scope| scope.tables.first()) {
             return Err(Error::invalid(format!(
-                "`replace` replaces whole schemas, and `only` names the table {table}; nothing was changed. Choose the schema {}, \
+                "`replace` replaces whole schemas, and `include` names the table {table}; nothing was changed. Choose the schema {}, \
                  or restore the table into an empty database and copy its rows from there",
                 table.schema
             )));

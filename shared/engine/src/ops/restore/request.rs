@@ -38,7 +38,7 @@ pub struct RestoreWish {
     /// The newest backup taken at or before this instant is meant.
     pub restore_point: Option<Timestamp>,
     /// What of it; everything without.
-    pub only: Option<Scope>,
+    pub include: Option<Scope>,
     /// Of what of that the rows are left out.
     pub exclude: Option<Scope>,
     /// The region of the vault to read; the first that holds the backup whole without.
@@ -165,7 +165,7 @@ pub async fn request(
         target_environment: wish.target_environment,
         restore_point: wish.restore_point,
         region: plan.region,
-        only: wish.only.clone(),
+        include: wish.include.clone(),
         exclude: wish.exclude.clone(),
         masked: wish.masked,
         confirmation: wish.confirmation.clone(),
@@ -269,7 +269,7 @@ async fn order(queue: &dyn Queue<RestoreOrder>, record: RestoreRecord) -> Result
 }
 
 fn check(wish: &RestoreWish) -> Result<()> {
-    if let Some(only) = &wish.only {
+    if let Some(only) = &wish.include {
         only.check()?;
     }
     if wish.exclude.is_some() && wish.confirmation.is_some() {
@@ -361,18 +361,18 @@ fn extent(wish: &RestoreWish, contents: &Contents) -> Result<(u64, u64, Vec<Stri
         scope.schemas.iter().any(|s| s == schema) || scope.tables.iter().any(|t| t.schema == schema && t.name == name)
     };
     // Which tables a class has is known to whoever restores.
-    let everything = wish.only.as_ref().is_none_or(|only| !only.classes.is_empty());
+    let everything = wish.include.as_ref().is_none_or(|only| !only.classes.is_empty());
     let chosen = contents
         .tables
         .iter()
-        .filter(|t| everything || wish.only.as_ref().is_some_and(|only| has(only, &t.schema, &t.name)));
+        .filter(|t| everything || wish.include.as_ref().is_some_and(|only| has(only, &t.schema, &t.name)));
     let chosen: Vec<_> = chosen.collect();
     let is_cut = contents.tables_total > contents.tables.len() as u64;
-    if let Some(only) = wish.only.as_ref().filter(|only| !everything && !is_cut && !only.has_no_rows())
+    if let Some(only) = wish.include.as_ref().filter(|only| !everything && !is_cut && !only.has_no_rows())
         && chosen.is_empty()
         && only.buckets.is_empty()
     {
-        return Err(Error::invalid("`only` names nothing that the backup has rows of"));
+        return Err(Error::invalid("`include` names nothing that the backup has rows of"));
     }
     let kept = chosen.iter().filter(|t| wish.exclude.as_ref().is_none_or(|e| !has(e, &t.schema, &t.name)));
     let (rows, bytes) = kept.fold((0, 0), |(rows, bytes), t| (rows + t.rows, bytes + t.bytes));

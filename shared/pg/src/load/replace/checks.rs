@@ -77,7 +77,7 @@ pub(super) async fn require_schemas(wire: &mut Wire, outline: &Outline, swap: &S
     }
     Err(Error::denied(format!(
         "the role that restores does not own the schemas {}; nothing was changed. Give the URL of their owner, or choose other schemas \
-         with `only`",
+         with `include`",
         some_of(&others)
     )))
 }
@@ -129,7 +129,7 @@ pub(super) async fn require_movable(wire: &mut Wire, swap: &Swap) -> Result<Vec<
     };
     Err(Error::unsupported(format!(
         "extensions have objects in schemas that are replaced, and {why}; nothing was changed. Let an administrator make them anew in a \
-         schema of their own, choose other schemas with `only`, or restore into an empty database"
+         schema of their own, choose other schemas with `include`, or restore into an empty database"
     )))
 }
 

@@ -51,7 +51,7 @@ impl Swap {
                 if let Some(kept) = scope.schemas.iter().find(|s| keeps(s)) {
                     return Err(Error::invalid(format!(
                         "the schema {kept} is kept by the project's services and cannot be replaced; nothing was changed. Leave it out of \
-                         `only`, or restore into a new project"
+                         `include`, or restore into a new project"
                     )));
                 }
                 if let Some(unknown) = scope.schemas.iter().find(|s| !known.contains(*s)) {

@@ -1,0 +1,103 @@
+//! What is only read.
+
+use super::fresh;
+use crate::answer::{AuditPage, DrillPage, Health, Policy, RotationPage};
+use crate::extract::Parameters;
+use crate::house::Api;
+use crate::page::Paging;
+use crate::problem::{OneProblems, Problem, ReadProblems};
+use crate::request::{Admin, Viewer};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use engine::audit::AuditEntry;
+use engine::catalog::{self, SnapshotRecord};
+use engine::error::Error;
+use engine::limits::PROTECTION_DRILLS;
+use engine::ops::drill::{DrillRecord, Streak};
+use engine::ops::rotate::RotationRecord;
+use engine::ops::watch::{self, Protection, UsageRecord};
+use std::sync::Arc;
+
+/// Well when the catalog answers. Takes no token.
+#[utoipa::path(get, path = "/v1/health", tag = "reports", security(()),
+    responses((status = 200, body = Health), ReadProblems))]
+pub(crate) async fn health(State(api): State<Arc<Api>>) -> Result<axum::Json<Health>, Problem> {
+    catalog::list::<SnapshotRecord>(&*api.catalog, None, 1).await?;
+    Ok(axum::Json(Health { status: "ok" }))
+}
+
+/// Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
+#[utoipa::path(get, path = "/v1/summary", tag = "reports",
+    responses((status = 200, body = Protection), ReadProblems))]
+pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<axum::Json<Protection>, Problem> {
+    let seen = watch::protection(&*api.catalog, &api.house.places, &api.house.expected, api.clock.now()).await?;
+    Ok(axum::Json(seen))
+}
+
+/// Drills, newest first, and what the last ones show together.
+#[utoipa::path(get, path = "/v1/drills", tag = "reports", params(Paging),
+    responses((status = 200, body = DrillPage), ReadProblems))]
+pub(crate) async fn drills(
+    _: Viewer,
+    State(api): State<Arc<Api>>,
+    Parameters(paging): Parameters<Paging>,
+) -> Result<axum::Json<DrillPage>, Problem> {
+    let page = paging.of::<DrillRecord>(&*api.catalog).await?;
+    let streak = if paging.is_first() {
+        let last = catalog::list::<DrillRecord>(&*api.catalog, None, PROTECTION_DRILLS).await?;
+        Some(Streak::of(&last.records))
+    } else {
+        None
+    };
+    Ok(axum::Json(DrillPage { drills: page.records, streak, next_cursor: page.next_cursor }))
+}
+
+/// Rotations of keys, newest first.
+#[utoipa::path(get, path = "/v1/rotations", tag = "reports", params(Paging),
+    responses((status = 200, body = RotationPage), ReadProblems))]
+pub(crate) async fn rotations(
+    _: Viewer,
+    State(api): State<Arc<Api>>,
+    Parameters(paging): Parameters<Paging>,
+) -> Result<axum::Json<RotationPage>, Problem> {
+    let page = paging.of::<RotationRecord>(&*api.catalog).await?;
+    Ok(axum::Json(RotationPage { rotations: page.records, next_cursor: page.next_cursor }))
+}
+
+/// What the backups take in each region, and about what that costs, as it was counted last.
+#[utoipa::path(get, path = "/v1/usage", tag = "reports",
+    responses((status = 200, body = UsageRecord, headers(("etag" = String))), (status = 304, description = "It has not changed."), OneProblems))]
+pub(crate) async fn usage(_: Viewer, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let page = catalog::list::<UsageRecord>(&*api.catalog, None, 1).await?;
+    let last = page.records.into_iter().next();
+    let last = last.ok_or_else(|| Error::not_found("nothing was counted yet; `watch` does so once a day"))?;
+    fresh(&headers, &last, None)
+}
+
+/// How the deployment is set up.
+#[utoipa::path(get, path = "/v1/policy", tag = "reports",
+    responses((status = 200, body = Policy, headers(("etag" = String))), (status = 304, description = "It has not changed."), ReadProblems))]
+pub(crate) async fn policy(_: Admin, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let house = &api.house;
+    let policy = Policy {
+        config: house.config.clone(),
+        retention: house.retention,
+        targets: house.targets.clone(),
+        recovery_point_target_s: house.expected.backup_age_max_s,
+        approval_s: house.approval_s,
+    };
+    fresh(&headers, &policy, None)
+}
+
+/// Who asked for what, on what, from where, and what came of it; newest first.
+#[utoipa::path(get, path = "/v1/audit", tag = "reports", params(Paging),
+    responses((status = 200, body = AuditPage), ReadProblems))]
+pub(crate) async fn audit(
+    _: Admin,
+    State(api): State<Arc<Api>>,
+    Parameters(paging): Parameters<Paging>,
+) -> Result<axum::Json<AuditPage>, Problem> {
+    let page = paging.of::<AuditEntry>(&*api.catalog).await?;
+    Ok(axum::Json(AuditPage { entries: page.records, next_cursor: page.next_cursor }))
+}
