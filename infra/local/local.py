@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -35,8 +36,8 @@ PROJECT = "gasrapido"
 REGIONS = ("eu-west-1", "us-east-1", "ap-southeast-1")
 POLICIES = ROOT / "infra" / "local" / "sample" / "policies.json"
 CHECKS = ROOT / "infra" / "local" / "sample" / "checks.json"
-# The databases: what is backed up, what production is restored into, and what developers get.
-SOURCE, TARGET, DEVELOPMENT = "gasrapido", "restored", "development"
+# The databases: what is backed up, what production is restored into, what releases are tried on, and what developers get.
+SOURCE, TARGET, STAGING, DEVELOPMENT = "gasrapido", "restored", "staging", "development"
 
 
 class Failure(Exception):
@@ -154,6 +155,7 @@ class Stack:
         self.save()
         if not wait_for(lambda: process.poll() is not None or self.aws_answers(), 60) or process.poll() is not None:
             raise Failure("the local AWS did not start; see .local/ministack.log")
+        self.issuer.publish(self.client("s3", REGIONS[0]), REGIONS[0])
 
     def aws_answers(self):
         try:
@@ -172,7 +174,7 @@ class Stack:
         return subprocess.run([PG_BIN / "psql", "-Xqc", "select", self.state["postgres"]], capture_output=True).returncode == 0
 
     def start_postgres(self):
-        """Starts PostgreSQL with three databases, all empty."""
+        """Starts PostgreSQL with four databases, all empty."""
         LOCAL.mkdir(exist_ok=True)
         started = subprocess.run(
             [ROOT / "infra" / "local" / "postgres", "start", "--bin", PG_BIN, "--data", LOCAL / "postgres",
@@ -181,7 +183,7 @@ class Stack:
             raise Failure(f"PostgreSQL did not start:\n{started.stderr}")
         self.state["postgres"] = started.stdout.strip().splitlines()[-1]
         self.save()
-        for name in (SOURCE, TARGET, DEVELOPMENT):
+        for name in (SOURCE, TARGET, STAGING, DEVELOPMENT):
             self.sql("postgres", f'create database "{name}"')
         self.create_backup_role()
 
@@ -254,9 +256,9 @@ class Stack:
         """The parameters that a developer's machine needs and a real account does not."""
         return {
             "DatabaseUrl": self.database(SOURCE, "backup_reader:reader"), "TargetProductionUrl": self.database(TARGET),
-            "TargetDevelopmentUrl": self.database(DEVELOPMENT), "StorageUrl": self.storage,
+            "TargetStagingUrl": self.database(STAGING), "TargetDevelopmentUrl": self.database(DEVELOPMENT), "StorageUrl": self.storage,
             "TargetProductionStorageUrl": self.storage, "PoliciesPath": str(POLICIES),
-            "Schedule": schedule, "ScheduleState": schedule_state, "ApiAuthorization": "NONE",
+            "Schedule": schedule, "ScheduleState": schedule_state, "AuthIssuer": self.issuer.name,
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
             "PgServer": str(ZIPS / "pg-server" / "pgsql"), "ChecksPath": str(CHECKS),
         }
@@ -292,10 +294,29 @@ class Stack:
                     os.chmod(path, mode & 0o777)
         return str(layer / "bin")
 
+    @property
+    def issuer(self):
+        """Who signs the tokens that this stack's API believes."""
+        from issuer import Issuer
+        return Issuer(LOCAL, self.endpoint)
+
     def get(self, path):
-        """(status, JSON) of a call of the API. By address and Host header: not every machine resolves *.localhost."""
+        """(status, JSON) of what the API tells a viewer."""
+        return self.call("GET", path, ["viewer"])
+
+    def post(self, path, body, roles, key=None):
+        """(status, JSON) of what somebody with these roles asks for."""
+        return self.call("POST", path, roles, body, {"Idempotency-Key": key or str(uuid.uuid4())})
+
+    def call(self, method, path, roles, body=None, headers=None):
+        """A call of the API. By address and Host header: not every machine resolves *.localhost."""
         host = f"{self.outputs['outputs']['ApiId']}.execute-api.localhost:{self.state['port']}"
-        request = urllib.request.Request(self.endpoint + path, headers={"Host": host})
+        token = self.issuer.token("demo", roles, second_factor="restorer" in roles)
+        headers = {"Host": host, "Authorization": f"Bearer {token}", **(headers or {})}
+        data = None
+        if body is not None:
+            data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
+        request = urllib.request.Request(self.endpoint + path, data=data, headers=headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 return response.status, json.load(response)
@@ -319,7 +340,7 @@ class Stack:
         recorded = self.state.get("ministack")
         if recorded:
             ended.append(f"MiniStack and {self.stop_group(recorded)} processes of its functions")
-        for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json", "functions.env"):
+        for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json", "functions.env", "issuer.pem"):
             path = LOCAL / name
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
