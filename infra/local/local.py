@@ -94,6 +94,8 @@ def free_port():
 class Stack:
     """The one stack of this checkout."""
 
+    folder = LOCAL
+
     def __init__(self):
         self.state = json.loads(STATE.read_text()) if STATE.exists() else {}
 

@@ -13,7 +13,7 @@ use std::str::FromStr;
 /// The largest body.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// A body of JSON, or none.
+/// A body of JSON, or none; `null` is none.
 pub(crate) struct Json<T>(pub(crate) Option<T>);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let parsed = serde_json::from_slice(&body);
-        parsed.map(|body| Self(Some(body))).map_err(|e| Problem::bad_request(format!("the body is not right: {e}")))
+        parsed.map(Self).map_err(|e| Problem::bad_request(format!("the body is not right: {e}")))
     }
 }
 
@@ -82,6 +82,6 @@ impl<I: FromStr<Err = Error>, S: Send + Sync> FromRequestParts<S> for Id<I> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
-        Ok(Self(text.parse().map_err(Problem::from)?))
+        Ok(Self(text.parse().map_err(|e: Error| Problem::bad_request(e.to_string()))?))
     }
 }

@@ -81,7 +81,8 @@ impl From<Error> for Problem {
         let said = || e.to_string();
         match e.kind() {
             ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", said()),
-            ErrorKind::Invalid => Self::bad_request(said()),
+            // It could be read, and contradicts itself or what there is.
+            ErrorKind::Invalid => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said()),
             ErrorKind::Conflict => Self::new(StatusCode::CONFLICT, "conflict", said()),
             kind => {
                 let cause = std::error::Error::source(&e).map(ToString::to_string);
@@ -138,7 +139,10 @@ const WRITE: [(u16, &str); 4] = [
     (409, "It cannot be done as things are; the detail says why."),
     (413, "The body is larger than 16 KB."),
     (415, "The body is not `application/json`."),
-    (422, "The idempotency key was used for another request."),
+    (
+        422,
+        "It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`).",
+    ),
 ];
 
 type Responses = BTreeMap<String, RefOr<utoipa::openapi::Response>>;

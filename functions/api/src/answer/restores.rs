@@ -64,7 +64,7 @@ impl RestoreRequest {
     pub(crate) fn wish(&self) -> Result<RestoreWish, Problem> {
         let wanted = match self.backup_id.as_str() {
             "latest" => Wanted::Latest,
-            id => Wanted::Backup(id.parse::<SnapshotId>().map_err(Problem::from)?),
+            id => Wanted::Backup(id.parse::<SnapshotId>().map_err(|e| Problem::bad_request(e.to_string()))?),
         };
         let by_default = self.target_environment != Environment::Production;
         Ok(RestoreWish {

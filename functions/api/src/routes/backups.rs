@@ -45,7 +45,7 @@ pub(crate) struct Filter {
 }
 
 /// Backups, newest first.
-#[utoipa::path(get, path = "/v1/backups", tag = "backups", params(Filter),
+#[utoipa::path(operation_id = "listBackups", get, path = "/v1/backups", tag = "backups", params(Filter),
     responses((status = 200, body = BackupPage), ReadProblems))]
 pub(crate) async fn list(
     _: Viewer,
@@ -69,7 +69,7 @@ pub(crate) async fn list(
 }
 
 /// One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again.
-#[utoipa::path(get, path = "/v1/backups/{id}", tag = "backups",
+#[utoipa::path(operation_id = "getBackup", get, path = "/v1/backups/{id}", tag = "backups",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = BackupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
@@ -86,7 +86,7 @@ pub(crate) async fn one(
 }
 
 /// What is inside a backup.
-#[utoipa::path(get, path = "/v1/backups/{id}/tables", tag = "backups",
+#[utoipa::path(operation_id = "listTables", get, path = "/v1/backups/{id}/tables", tag = "backups",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = TableList, headers(("etag" = String))), (status = 304, description = "It has not changed."),
         OneProblems))]
@@ -111,7 +111,7 @@ pub(crate) async fn tables(
 }
 
 /// Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`.
-#[utoipa::path(post, path = "/v1/backups", tag = "backups", request_body(content = Option<BackupRequest>, description = "What; whatever is due without."),
+#[utoipa::path(operation_id = "requestBackup", post, path = "/v1/backups", tag = "backups", request_body(content = Option<BackupRequest>, description = "What; whatever is due without."),
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 202, body = BackupStatus, headers(("location" = String))), WriteProblems))]
@@ -149,7 +149,7 @@ pub(crate) async fn request(
 }
 
 /// Stops a backup that is not whole in the primary vault yet.
-#[utoipa::path(post, path = "/v1/backups/{id}/cancel", tag = "backups",
+#[utoipa::path(operation_id = "cancelBackup", post, path = "/v1/backups/{id}/cancel", tag = "backups",
     params(("id" = String, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = BackupStatus), WriteProblems))]
@@ -176,7 +176,7 @@ pub(crate) async fn cancel(
 }
 
 /// Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered.
-#[utoipa::path(post, path = "/v1/backups/{id}/pin", tag = "backups", request_body = PinRequest,
+#[utoipa::path(operation_id = "pinBackup", post, path = "/v1/backups/{id}/pin", tag = "backups", request_body = PinRequest,
     params(("id" = String, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = BackupStatus), WriteProblems))]

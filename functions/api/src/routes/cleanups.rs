@@ -17,7 +17,7 @@ use engine::ops::prune::{self, PruneRecord};
 use std::sync::Arc;
 
 /// Cleanups, those of the schedule too, newest first.
-#[utoipa::path(get, path = "/v1/cleanups", tag = "cleanups", params(Paging),
+#[utoipa::path(operation_id = "listCleanups", get, path = "/v1/cleanups", tag = "cleanups", params(Paging),
     responses((status = 200, body = CleanupPage), ReadProblems))]
 pub(crate) async fn list(
     _: Viewer,
@@ -31,7 +31,7 @@ pub(crate) async fn list(
 }
 
 /// One cleanup.
-#[utoipa::path(get, path = "/v1/cleanups/{id}", tag = "cleanups",
+#[utoipa::path(operation_id = "getCleanup", get, path = "/v1/cleanups/{id}", tag = "cleanups",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = CleanupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
@@ -48,7 +48,7 @@ pub(crate) async fn one(
 }
 
 /// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`.
-#[utoipa::path(post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
+#[utoipa::path(operation_id = "requestCleanup", post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
     params(("Idempotency-Key" = String, Header, description = "New for each request; a dry run needs none, and does not look at it.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, description = "What it would remove.", body = CleanupPlan),

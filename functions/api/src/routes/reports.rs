@@ -20,7 +20,7 @@ use engine::ops::watch::{self, Protection, UsageRecord};
 use std::sync::Arc;
 
 /// Well when the catalog answers. Takes no token.
-#[utoipa::path(get, path = "/v1/health", tag = "reports", security(()),
+#[utoipa::path(operation_id = "getHealth", get, path = "/v1/health", tag = "reports", security(()),
     responses((status = 200, body = Health), ReadProblems))]
 pub(crate) async fn health(State(api): State<Arc<Api>>) -> Result<axum::Json<Health>, Problem> {
     catalog::list::<SnapshotRecord>(&*api.catalog, None, 1).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Result<axum::Json<Hea
 }
 
 /// Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
-#[utoipa::path(get, path = "/v1/summary", tag = "reports",
+#[utoipa::path(operation_id = "getSummary", get, path = "/v1/summary", tag = "reports",
     responses((status = 200, body = Protection), ReadProblems))]
 pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<axum::Json<Protection>, Problem> {
     let seen = watch::protection(&*api.catalog, &api.house.places, &api.house.expected, api.clock.now()).await?;
@@ -36,7 +36,7 @@ pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<ax
 }
 
 /// Drills, newest first, and what the last ones show together.
-#[utoipa::path(get, path = "/v1/drills", tag = "reports", params(Paging),
+#[utoipa::path(operation_id = "listDrills", get, path = "/v1/drills", tag = "reports", params(Paging),
     responses((status = 200, body = DrillPage), ReadProblems))]
 pub(crate) async fn drills(
     _: Viewer,
@@ -54,7 +54,7 @@ pub(crate) async fn drills(
 }
 
 /// Rotations of keys, newest first.
-#[utoipa::path(get, path = "/v1/rotations", tag = "reports", params(Paging),
+#[utoipa::path(operation_id = "listRotations", get, path = "/v1/rotations", tag = "reports", params(Paging),
     responses((status = 200, body = RotationPage), ReadProblems))]
 pub(crate) async fn rotations(
     _: Viewer,
@@ -66,7 +66,7 @@ pub(crate) async fn rotations(
 }
 
 /// What the backups take in each region, and about what that costs, as it was counted last.
-#[utoipa::path(get, path = "/v1/usage", tag = "reports",
+#[utoipa::path(operation_id = "getUsage", get, path = "/v1/usage", tag = "reports",
     responses((status = 200, body = UsageRecord, headers(("etag" = String))), (status = 304, description = "It has not changed."), OneProblems))]
 pub(crate) async fn usage(_: Viewer, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
     let page = catalog::list::<UsageRecord>(&*api.catalog, None, 1).await?;
@@ -76,7 +76,7 @@ pub(crate) async fn usage(_: Viewer, State(api): State<Arc<Api>>, headers: Heade
 }
 
 /// How the deployment is set up.
-#[utoipa::path(get, path = "/v1/policy", tag = "reports",
+#[utoipa::path(operation_id = "getPolicy", get, path = "/v1/policy", tag = "reports",
     responses((status = 200, body = Policy, headers(("etag" = String))), (status = 304, description = "It has not changed."), ReadProblems))]
 pub(crate) async fn policy(_: Admin, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
     let house = &api.house;
@@ -91,7 +91,7 @@ pub(crate) async fn policy(_: Admin, State(api): State<Arc<Api>>, headers: Heade
 }
 
 /// Who asked for what, on what, from where, and what came of it; newest first.
-#[utoipa::path(get, path = "/v1/audit", tag = "reports", params(Paging),
+#[utoipa::path(operation_id = "listAudit", get, path = "/v1/audit", tag = "reports", params(Paging),
     responses((status = 200, body = AuditPage), ReadProblems))]
 pub(crate) async fn audit(
     _: Admin,

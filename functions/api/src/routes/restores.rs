@@ -20,7 +20,7 @@ const REGION_CHARS_MAX: usize = 40;
 const CONFIRMATION_CHARS_MAX: usize = 200;
 
 /// Restores, newest first.
-#[utoipa::path(get, path = "/v1/restores", tag = "restores", params(Paging),
+#[utoipa::path(operation_id = "listRestores", get, path = "/v1/restores", tag = "restores", params(Paging),
     responses((status = 200, body = RestorePage), ReadProblems))]
 pub(crate) async fn list(
     _: Viewer,
@@ -34,7 +34,7 @@ pub(crate) async fn list(
 }
 
 /// One restore. While it runs, `Retry-After` says when to ask again.
-#[utoipa::path(get, path = "/v1/restores/{id}", tag = "restores",
+#[utoipa::path(operation_id = "getRestore", get, path = "/v1/restores/{id}", tag = "restores",
     params(("id" = String, Path, description = "Its id.")),
     responses((status = 200, body = RestoreStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
@@ -51,7 +51,7 @@ pub(crate) async fn one(
 }
 
 /// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`.
-#[utoipa::path(post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
+#[utoipa::path(operation_id = "requestRestore", post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
     params(("Idempotency-Key" = String, Header, description = "New for each request; a dry run needs none, and does not look at it.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, description = "What it would do.", body = RestorePlan),
@@ -105,7 +105,7 @@ pub(crate) async fn request(
 }
 
 /// Consents to a restore into production that another person asked for: it begins.
-#[utoipa::path(post, path = "/v1/restores/{id}/approve", tag = "restores",
+#[utoipa::path(operation_id = "approveRestore", post, path = "/v1/restores/{id}/approve", tag = "restores",
     params(("id" = String, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 202, body = RestoreStatus, headers(("location" = String))), WriteProblems))]
@@ -140,7 +140,7 @@ pub(crate) async fn approve(
 }
 
 /// Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came.
-#[utoipa::path(post, path = "/v1/restores/{id}/cancel", tag = "restores",
+#[utoipa::path(operation_id = "cancelRestore", post, path = "/v1/restores/{id}/cancel", tag = "restores",
     params(("id" = String, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = RestoreStatus), WriteProblems))]

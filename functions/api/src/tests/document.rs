@@ -20,11 +20,12 @@ fn every_answer_is_declared_and_every_problem_is_one() {
     let document: Value = serde_json::from_str(&document().expect("a document")).expect("JSON");
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().expect("paths");
-    let mut operations = 0;
+    let (mut operations, mut names) = (0, std::collections::BTreeSet::new());
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().expect("methods") {
             operations += 1;
             let of = format!("{method} {path}");
+            assert!(names.insert(operation["operationId"].as_str().expect("a name").to_owned()), "{of}");
             assert!(operation["summary"].is_string() || operation["description"].is_string(), "{of} says nothing");
             let responses = operation["responses"].as_object().expect("responses");
             for status in ["400", "401", "403", "429", "500", "503"] {

@@ -149,11 +149,11 @@ async fn a_restore_that_cannot_be_is_refused_with_the_reason() {
         ("restorePoint", json!("2020-01-01T00:00:00Z"), 404, "there are 1"),
         ("restorePoint", json!("now"), 400, "2026-11-22T03:00:00Z"),
         ("region", json!("eu-west-9"), 409, "eu-west-1"),
-        ("masking", json!("none"), 400, "masked"),
-        ("include", json!({}), 400, "chooses nothing"),
-        ("include", json!({"schemas": ["nowhere"]}), 400, "names nothing"),
+        ("masking", json!("none"), 422, "masked"),
+        ("include", json!({}), 422, "chooses nothing"),
+        ("include", json!({"schemas": ["nowhere"]}), 422, "names nothing"),
         ("force", json!(true), 400, "force"),
-        ("confirmation", json!("yes"), 400, "replace staging with"),
+        ("confirmation", json!("yes"), 422, "replace staging with"),
     ] {
         let mut body = base.clone();
         body[field] = value;
@@ -176,7 +176,7 @@ async fn production_takes_the_words_and_another_person() {
     let mut body = json!({"backupId": id(1), "targetEnvironment": "production"});
     let without = stage.post_as("ana", &restorer, "/v1/restores", Some(body.clone())).await;
     assert!(
-        without.status == 400 && without.body["detail"].as_str().is_some_and(|d| d.contains("replace production with"))
+        without.status == 422 && without.body["detail"].as_str().is_some_and(|d| d.contains("replace production with"))
     );
     body["confirmation"] = json!(confirmation("production", id(1)));
     let asked = stage.post_as("ana", &restorer, "/v1/restores", Some(body)).await;

@@ -1,0 +1,85 @@
+/** Follows what is under way, until it is done. */
+
+import { BackupApiError, BackupOfflineError } from "./errors.js";
+import { fullJitter, sleep, type Answer, type RequestOptions } from "./transport.js";
+
+export interface WatchOptions {
+  /** Ends it. */
+  signal?: AbortSignal;
+  /** Called when nobody answers, and when somebody does again: what was seen last may be old meanwhile. */
+  onOffline?: (offline: boolean) => void;
+}
+
+/** What can be followed. */
+export interface Followed {
+  status: "pending" | "in_progress" | "completed" | "failed";
+}
+
+/** Without a word of the API, ask again after so many seconds. */
+const PAUSE_S = 2;
+/** While nobody answers, a try takes no longer than that. */
+const OFFLINE_TRIES = 1;
+
+/**
+ * Gives each change of what is followed, the last of which is `completed` or `failed`. It asks as often as the API says, and is told
+ * only what changed. While there is no network it goes on trying; it ends by an error only when it is refused, or given up.
+ */
+export function watch<T extends Followed>(
+  look: (options: RequestOptions) => Promise<Answer<T>>,
+  options: WatchOptions = {},
+): AsyncIterableIterator<T> {
+  const { signal, onOffline } = options;
+  let etag: string | undefined;
+  let pauseMs = 0;
+  let failures = 0;
+  let done = false;
+
+  const next = async (): Promise<IteratorResult<T>> => {
+    while (!done) {
+      if (pauseMs > 0) await sleep(pauseMs, signal);
+      try {
+        const request: RequestOptions = { tries: OFFLINE_TRIES };
+        if (signal) request.signal = signal;
+        if (etag !== undefined) request.etag = etag;
+        const { body, etag: tag, retryAfterS } = await look(request);
+        if (failures > 0) onOffline?.(false);
+        failures = 0;
+        etag = tag;
+        pauseMs = (retryAfterS ?? PAUSE_S) * 1_000;
+        if (body !== undefined) {
+          done = body.status === "completed" || body.status === "failed";
+          return { done: false, value: body };
+        }
+      } catch (error) {
+        const passes = error instanceof BackupOfflineError || (error instanceof BackupApiError && (error.status >= 500 || error.status === 429));
+        if (!passes) {
+          done = true;
+          throw error;
+        }
+        failures += 1;
+        if (failures === 1) onOffline?.(true);
+        const told = error instanceof BackupApiError ? error.retryAfterS : undefined;
+        pauseMs = (told ?? 0) * 1_000 + fullJitter(failures + 1);
+      }
+    }
+    return { done: true, value: undefined };
+  };
+  // By hand, for engines that know no asynchronous generators.
+  return {
+    next,
+    return: () => {
+      done = true;
+      return Promise.resolve({ done: true as const, value: undefined });
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+/** The last that was seen of what was followed to its end. */
+export async function last<T>(changes: AsyncIterableIterator<T>): Promise<T | undefined> {
+  let seen: T | undefined;
+  for (let step = await changes.next(); !step.done; step = await changes.next()) seen = step.value;
+  return seen;
+}
