@@ -53,6 +53,17 @@ build: tools ## build the functions' zips and the layers into target/lambda/
 test: tools build ## all tests, with their own set-up
 	@echo 'test: the workspace'
 	@$(CARGO_TEST)
+	@$(MAKE) --no-print-directory test-app
+
+.PHONY: app
+app: tools ## install what app/ is made with, as its lock file has it
+	@cd app && npm ci --no-audit --no-fund --loglevel=error
+
+.PHONY: test-app
+test-app: app ## the client by itself, and with the API on a stack of its own
+	@echo 'test: the client'
+	@cd app && npm run --silent check
+	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-api
 
 .PHONY: check
 check: ## what CI runs: formatting, lints, tests, dependencies, templates
@@ -71,7 +82,9 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 openapi: ## write docs/openapi.json, the document of the API, anew from the code
 	@cargo run --quiet --release --locked --target $(HOST) --package api -- openapi > target/openapi.json
 	@mv target/openapi.json docs/openapi.json
-	@echo 'openapi: docs/openapi.json is written'
+	@$(MAKE) --no-print-directory app
+	@cd app && npm run --silent schema
+	@echo 'openapi: docs/openapi.json and the types of the client are written'
 
 .PHONY: plan
 plan: tools ## what prune would remove now, and why each backup stays; ARGS='--project P --region R'
@@ -109,5 +122,5 @@ fmt: ## format the code
 
 .PHONY: clean
 clean: down ## remove what was built and the data of the stack; the tools stay
-	@rm -rf target .local
-	@echo 'clean: target/ and .local/ removed'
+	@rm -rf target .local app/node_modules app/client/lib
+	@echo 'clean: target/, .local/ and what app/ was made with removed'

@@ -376,6 +376,9 @@ class Stack:
 
 
 def need_tools():
-    """Ends with a hint if the tools are not installed."""
+    """Goes on in the Python of the tools, which has what the machine's own may lack; ends with a hint if they are not installed."""
     if not (TOOLS / "bin" / "ministack").exists():
         sys.exit("the tools are missing; run: make tools")
+    if pathlib.Path(sys.prefix).resolve() != (TOOLS / "python").resolve():
+        python = str(TOOLS / "bin" / "python")
+        os.execv(python, [python, *sys.argv])

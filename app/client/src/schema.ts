@@ -925,6 +925,8 @@ export interface components {
             /** @description Whether it is whole there. */
             state: components["schemas"]["ReplicaState"];
         };
+        /** @description The name of a table or view with its schema, such as `public.orders`. */
+        RelationName: string;
         /** @description The state of one region. */
         Replica: components["schemas"]["VaultPlace"] & {
             /** @description Since when it is. */
@@ -1247,7 +1249,7 @@ export interface components {
             /** @description Whole schemas. */
             schemas?: string[];
             /** @description Single tables, with their partitions, or views. */
-            tables?: string[];
+            tables?: components["schemas"]["RelationName"][];
         };
         /** @description Segments, and their bytes of rows before compression. */
         SegmentCounts: {
@@ -1568,6 +1570,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -1643,6 +1654,15 @@ export interface operations {
             };
             /** @description The person may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1768,7 +1788,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -1812,7 +1832,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["SnapshotId"];
             };
             cookie?: never;
         };
@@ -1872,6 +1892,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -1910,7 +1939,7 @@ export interface operations {
             };
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["SnapshotId"];
             };
             cookie?: never;
         };
@@ -1987,7 +2016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2034,7 +2063,7 @@ export interface operations {
             };
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["SnapshotId"];
             };
             cookie?: never;
         };
@@ -2115,7 +2144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2159,7 +2188,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["SnapshotId"];
             };
             cookie?: never;
         };
@@ -2217,6 +2246,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It cannot be done as things are; the detail says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -2250,7 +2297,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request; a dry run needs none, and does not look at it. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -2344,7 +2391,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2431,6 +2478,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -2466,7 +2522,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["PruneId"];
             };
             cookie?: never;
         };
@@ -2519,6 +2575,15 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2604,6 +2669,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -2670,6 +2744,15 @@ export interface operations {
             };
             /** @description The person may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2758,6 +2841,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -2836,6 +2928,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -2869,7 +2970,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request; a dry run needs none, and does not look at it. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path?: never;
@@ -2962,7 +3063,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3006,7 +3107,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["RestoreId"];
             };
             cookie?: never;
         };
@@ -3066,6 +3167,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -3104,7 +3214,7 @@ export interface operations {
             };
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["RestoreId"];
             };
             cookie?: never;
         };
@@ -3182,7 +3292,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3229,7 +3339,7 @@ export interface operations {
             };
             path: {
                 /** @description Its id. */
-                id: string;
+                id: components["schemas"]["RestoreId"];
             };
             cookie?: never;
         };
@@ -3306,7 +3416,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`). */
+            /** @description It can be read, and contradicts itself, or what there is. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3393,6 +3503,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests; `Retry-After` says when to come again. */
             429: {
                 headers: {
@@ -3459,6 +3578,15 @@ export interface operations {
             };
             /** @description The person may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3549,6 +3677,15 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

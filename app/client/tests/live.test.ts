@@ -92,11 +92,14 @@ describe("the client and the API", () => {
     const [restore] = (await backups.restores({ limit: 1 })).restores;
     expect(restore).toMatchObject({ backupId: plan.backupId, status: "completed", progress: 100, phase: "done" });
     expect(restore?.restored?.rows).toBeGreaterThan(0);
-    // What is there now is in use: without the words it is refused, and with them replaced.
+    // What is there now is in use: without the words it is refused. With them this one is refused too, for the role is a superuser.
     expect(await backups.restoreBackup(request)).toBe(false);
     const failed = (await backups.restores({ limit: 1 })).restores[0];
     expect(failed?.error).toContain("not empty");
-    expect(await backups.restoreBackup({ ...request, include: { schemas: ["public"] }, confirmation: plan.confirmation })).toBe(true);
+    expect(await backups.restoreBackup({ ...request, confirmation: plan.confirmation })).toBe(false);
+    const refused = (await backups.restores({ limit: 1 })).restores[0];
+    expect(refused).toMatchObject({ replaces: true, status: "failed" });
+    expect(refused?.error).toContain("is a superuser");
   });
 
   it("cleans up by the policy, and keeps what is pinned", async () => {

@@ -4,6 +4,7 @@
 //! whatever is added meanwhile.
 
 use crate::problem::Problem;
+use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::catalog::{self, Catalog, Record};
@@ -16,6 +17,7 @@ use utoipa::IntoParams;
 const PAGE: usize = 20;
 /// and at most.
 const LIMIT_MAX: usize = 100;
+const CURSOR_CHARS_MAX: usize = 200;
 /// Where records are chosen by what they are, so many are looked at for a page: it may have fewer than were asked for, and none.
 const LOOKED_AT: usize = 200;
 
@@ -95,7 +97,13 @@ impl Paging {
         R::Id: FromStr<Err = Error>,
     {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let wrong = || Problem::bad_request("`cursor` is not one that this list gave; leave it out for the first page");
+        if cursor.len() > CURSOR_CHARS_MAX {
+            return Err(Problem::bad_request(format!("`cursor` may have {CURSOR_CHARS_MAX} characters")));
+        }
+        let wrong = || {
+            let detail = "`cursor` is not one that this list gave; leave it out for the first page";
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
+        };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
         let text = String::from_utf8(bytes).map_err(|_| wrong())?;
         let id = text.strip_prefix(R::COLLECTION.as_str()).and_then(|rest| rest.strip_prefix(':')).ok_or_else(wrong)?;
@@ -173,7 +181,7 @@ mod tests {
         #[test]
         fn what_is_no_cursor_of_this_list_is_refused(text in "\\PC{0,60}") {
             let refused = Paging::new(None, Some(text)).before::<AuditEntry>();
-            prop_assert!(refused.is_err_and(|problem| problem.status == 400));
+            prop_assert!(refused.is_err_and(|problem| problem.status == 422));
         }
     }
 

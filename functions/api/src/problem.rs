@@ -123,27 +123,24 @@ impl IntoResponse for Problem {
 pub(crate) struct ReadProblems;
 /// The same of one thing, which may not be there.
 pub(crate) struct OneProblems;
+/// The same of what is only known when that is done.
+pub(crate) struct LaterProblems;
 /// What a request that changes something may be answered with.
 pub(crate) struct WriteProblems;
 
-const READ: [(u16, &str); 6] = [
+const READ: [(u16, &str); 7] = [
     (400, "The request is not right; the detail says what is not."),
     (401, "Without a token, or with one that is not believed."),
     (403, "The person may not do this."),
+    (422, "It can be read, and contradicts itself, or what there is."),
     (429, "Too many requests; `Retry-After` says when to come again."),
     (500, "Something is wrong with this deployment."),
     (503, "Something did not answer; try again in a moment."),
 ];
+const CONFLICT: (u16, &str) = (409, "It cannot be done as things are; the detail says why.");
 const MISSING: (u16, &str) = (404, "There is no such thing.");
-const WRITE: [(u16, &str); 4] = [
-    (409, "It cannot be done as things are; the detail says why."),
-    (413, "The body is larger than 16 KB."),
-    (415, "The body is not `application/json`."),
-    (
-        422,
-        "It contradicts itself, or what there is; or the idempotency key was used for another request (`key_reused`).",
-    ),
-];
+const WRITE: [(u16, &str); 3] =
+    [CONFLICT, (413, "The body is larger than 16 KB."), (415, "The body is not `application/json`.")];
 
 type Responses = BTreeMap<String, RefOr<utoipa::openapi::Response>>;
 
@@ -165,6 +162,12 @@ impl IntoResponses for ReadProblems {
 impl IntoResponses for OneProblems {
     fn responses() -> Responses {
         responses(READ.iter().chain([&MISSING]))
+    }
+}
+
+impl IntoResponses for LaterProblems {
+    fn responses() -> Responses {
+        responses(READ.iter().chain([&MISSING, &CONFLICT]))
     }
 }
 

@@ -283,10 +283,12 @@ async fn what_is_no_request_is_a_problem_like_any_other() {
         ("/v1/backups?limit=x", 400),
         ("/v1/backups?page=2", 400),
         ("/v1/backups?status=running", 400),
-        ("/v1/backups?cursor=x", 400),
+        ("/v1/backups?cursor=x", 422),
+        (&format!("/v1/backups?cursor={}", "x".repeat(201)), 400),
+        (&format!("/v1/backups?source={}", "x".repeat(201)), 400),
         ("/v1/restores/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f9999", 404),
         ("/v1/cleanups/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f9999", 404),
-        ("/v1/backups/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f0002/tables", 404),
+        ("/v1/backups/019ab3c4-5d6e-7f80-9a1b-2c3d4e5f0002/tables", 409),
         ("/v1/usage", 404),
     ] {
         let answer = stage.get_as(&viewer, path).await;

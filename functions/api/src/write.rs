@@ -41,7 +41,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
 }
 
 impl Key {
-    fn required(&self) -> Result<&str, Problem> {
+    pub(crate) fn required(&self) -> Result<&str, Problem> {
         let said = "`Idempotency-Key` must be 1 to 255 visible characters, new for each request, such as a UUID";
         match &self.0 {
             Some(Ok(key)) => Ok(key),

@@ -13,7 +13,6 @@ pub struct Scope {
     pub schemas: Vec<String>,
     /// Single tables, with their partitions, or views.
     #[serde(default)]
-    #[schema(value_type = Vec<String>)]
     pub tables: Vec<RelationName>,
     /// All tables of some classes of data.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -55,6 +54,19 @@ pub struct RelationName {
     /// Its name.
     pub name: String,
 }
+
+impl utoipa::PartialSchema for RelationName {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let part = r#"("([^"]|"")+"|[^".]+)"#;
+        let schema = utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some(format!(r"^{part}\.{part}$")))
+            .description(Some("The name of a table or view with its schema, such as `public.orders`."));
+        schema.build().into()
+    }
+}
+
+impl ToSchema for RelationName {}
 
 impl TryFrom<String> for RelationName {
     type Error = Error;

@@ -6,7 +6,7 @@ use crate::extract::{Id, Json, NoBody, Parameters};
 use crate::house::{Api, required};
 use crate::page::Paging;
 use crate::person::Right;
-use crate::problem::{OneProblems, Problem, ReadProblems, WriteProblems};
+use crate::problem::{LaterProblems, OneProblems, Problem, ReadProblems, WriteProblems};
 use crate::request::{Caller, Viewer};
 use crate::write::{Done, Key, Write, chosen, write};
 use axum::extract::State;
@@ -53,6 +53,9 @@ pub(crate) async fn list(
     Parameters(filter): Parameters<Filter>,
 ) -> Result<axum::Json<BackupPage>, Problem> {
     let Filter { limit, cursor, status, source } = filter;
+    if source.as_ref().is_some_and(|source| source.chars().count() > SOURCE_CHARS_MAX) {
+        return Err(Problem::bad_request(format!("`source` may have {SOURCE_CHARS_MAX} characters")));
+    }
     let paging = Paging::new(limit, cursor);
     let page = if status.is_none() && source.is_none() {
         paging.of::<SnapshotRecord>(&*api.catalog).await?
@@ -70,7 +73,7 @@ pub(crate) async fn list(
 
 /// One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again.
 #[utoipa::path(operation_id = "getBackup", get, path = "/v1/backups/{id}", tag = "backups",
-    params(("id" = String, Path, description = "Its id.")),
+    params(("id" = SnapshotId, Path, description = "Its id.")),
     responses((status = 200, body = BackupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
 pub(crate) async fn one(
@@ -87,9 +90,9 @@ pub(crate) async fn one(
 
 /// What is inside a backup.
 #[utoipa::path(operation_id = "listTables", get, path = "/v1/backups/{id}/tables", tag = "backups",
-    params(("id" = String, Path, description = "Its id.")),
+    params(("id" = SnapshotId, Path, description = "Its id.")),
     responses((status = 200, body = TableList, headers(("etag" = String))), (status = 304, description = "It has not changed."),
-        OneProblems))]
+        LaterProblems))]
 pub(crate) async fn tables(
     _: Viewer,
     State(api): State<Arc<Api>>,
@@ -105,7 +108,7 @@ pub(crate) async fn tables(
                 None => "it is not made yet, or failed",
                 Some(_) => "the catalog was rebuilt since; `verify` lists it again within a day",
             };
-            Err(Error::not_found(format!("what is inside backup {id} is not known: {why}")).into())
+            Err(Error::conflict(format!("what is inside backup {id} is not known: {why}")).into())
         }
     }
 }
@@ -150,7 +153,7 @@ pub(crate) async fn request(
 
 /// Stops a backup that is not whole in the primary vault yet.
 #[utoipa::path(operation_id = "cancelBackup", post, path = "/v1/backups/{id}/cancel", tag = "backups",
-    params(("id" = String, Path, description = "Its id."),
+    params(("id" = SnapshotId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = BackupStatus), WriteProblems))]
 pub(crate) async fn cancel(
@@ -177,7 +180,7 @@ pub(crate) async fn cancel(
 
 /// Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered.
 #[utoipa::path(operation_id = "pinBackup", post, path = "/v1/backups/{id}/pin", tag = "backups", request_body = PinRequest,
-    params(("id" = String, Path, description = "Its id."),
+    params(("id" = SnapshotId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = BackupStatus), WriteProblems))]
 pub(crate) async fn pin(

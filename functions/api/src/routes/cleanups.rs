@@ -32,7 +32,7 @@ pub(crate) async fn list(
 
 /// One cleanup.
 #[utoipa::path(operation_id = "getCleanup", get, path = "/v1/cleanups/{id}", tag = "cleanups",
-    params(("id" = String, Path, description = "Its id.")),
+    params(("id" = PruneId, Path, description = "Its id.")),
     responses((status = 200, body = CleanupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
 pub(crate) async fn one(
@@ -49,7 +49,7 @@ pub(crate) async fn one(
 
 /// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`.
 #[utoipa::path(operation_id = "requestCleanup", post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
-    params(("Idempotency-Key" = String, Header, description = "New for each request; a dry run needs none, and does not look at it.",
+    params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, description = "What it would remove.", body = CleanupPlan),
         (status = 202, body = CleanupStatus, headers(("location" = String))), WriteProblems))]
@@ -63,6 +63,7 @@ pub(crate) async fn request(
     let (now, policy) = (api.clock.now(), api.house.retention);
     let right = caller.person.require(Right::Administer);
     if body.dry_run {
+        key.required()?;
         right?;
         let plan = prune::forecast(&*api.catalog, &policy, now).await?;
         return Ok(axum::Json(CleanupPlan::of(policy, plan)).into_response());

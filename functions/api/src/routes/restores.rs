@@ -35,7 +35,7 @@ pub(crate) async fn list(
 
 /// One restore. While it runs, `Retry-After` says when to ask again.
 #[utoipa::path(operation_id = "getRestore", get, path = "/v1/restores/{id}", tag = "restores",
-    params(("id" = String, Path, description = "Its id.")),
+    params(("id" = RestoreId, Path, description = "Its id.")),
     responses((status = 200, body = RestoreStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
         (status = 304, description = "It has not changed."), OneProblems))]
 pub(crate) async fn one(
@@ -52,7 +52,7 @@ pub(crate) async fn one(
 
 /// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`.
 #[utoipa::path(operation_id = "requestRestore", post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each request; a dry run needs none, and does not look at it.",
+    params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, description = "What it would do.", body = RestorePlan),
         (status = 202, body = RestoreStatus, headers(("location" = String))), WriteProblems))]
@@ -82,6 +82,7 @@ pub(crate) async fn request(
         )),
     };
     if body.dry_run {
+        key.required()?;
         caller.person.require(Right::Restore(into))?;
         has_database()?;
         return Ok(axum::Json(restore::plan(&*api.catalog, &wish).await?).into_response());
@@ -106,7 +107,7 @@ pub(crate) async fn request(
 
 /// Consents to a restore into production that another person asked for: it begins.
 #[utoipa::path(operation_id = "approveRestore", post, path = "/v1/restores/{id}/approve", tag = "restores",
-    params(("id" = String, Path, description = "Its id."),
+    params(("id" = RestoreId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 202, body = RestoreStatus, headers(("location" = String))), WriteProblems))]
 pub(crate) async fn approve(
@@ -141,7 +142,7 @@ pub(crate) async fn approve(
 
 /// Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came.
 #[utoipa::path(operation_id = "cancelRestore", post, path = "/v1/restores/{id}/cancel", tag = "restores",
-    params(("id" = String, Path, description = "Its id."),
+    params(("id" = RestoreId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     responses((status = 200, body = RestoreStatus), WriteProblems))]
 pub(crate) async fn cancel(

@@ -101,7 +101,7 @@ async fn backups_are_listed_newest_first_by_pages_and_chosen_by_what_they_are() 
         assert_eq!(ids(&stage.get(&format!("/v1/backups?{query}")).await.body), all(numbers), "{query}");
     }
     // A cursor of one list is none of another's.
-    assert_eq!(stage.get(&format!("/v1/drills?cursor={cursor}")).await.status, 400);
+    assert_eq!(stage.get(&format!("/v1/drills?cursor={cursor}")).await.status, 422);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn what_is_inside_a_backup_is_said_without_opening_it() {
         (Some(2), Some("not_exportable"))
     );
     let running = stage.get(&format!("/v1/backups/{}/tables", id(2))).await;
-    assert!(running.status == 404 && running.body["detail"].as_str().is_some_and(|d| d.contains("not made yet")));
+    assert!(running.status == 409 && running.body["detail"].as_str().is_some_and(|d| d.contains("not made yet")));
 }
 
 #[tokio::test]
