@@ -61,6 +61,7 @@ app: tools ## install what app/ is made with, as its lock file has it
 
 .PHONY: test-app
 test-app: app ## the client by itself, and with the API on a stack of its own
+	@docs/render-api --check
 	@echo 'test: the client'
 	@cd app && npm run --silent check
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-api
@@ -79,12 +80,13 @@ check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@$(MAKE) --no-print-directory test
 
 .PHONY: openapi
-openapi: ## write docs/openapi.json, the document of the API, anew from the code
+openapi: ## write the document of the API, its page and the types of the client anew from the code
 	@cargo run --quiet --release --locked --target $(HOST) --package api -- openapi > target/openapi.json
 	@mv target/openapi.json docs/openapi.json
 	@$(MAKE) --no-print-directory app
 	@cd app && npm run --silent schema
-	@echo 'openapi: docs/openapi.json and the types of the client are written'
+	@docs/render-api
+	@echo 'openapi: docs/openapi.json, docs/api.md and the types of the client are written'
 
 .PHONY: plan
 plan: tools ## what prune would remove now, and why each backup stays; ARGS='--project P --region R'

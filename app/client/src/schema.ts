@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who asked for what, on what, from where, and what came of it; newest first. */
+        /** Who asked for what, on what, from where, and what came of it; newest first. `admin` may. */
         get: operations["listAudit"];
         put?: never;
         post?: never;
@@ -28,10 +28,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Backups, newest first. */
+        /** Backups, newest first. Any role may. */
         get: operations["listBackups"];
         put?: never;
-        /** Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`. */
+        /** Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`. `operator` and `admin` may. */
         post: operations["requestBackup"];
         delete?: never;
         options?: never;
@@ -46,7 +46,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again. */
+        /** One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again. Any role may. */
         get: operations["getBackup"];
         put?: never;
         post?: never;
@@ -65,7 +65,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stops a backup that is not whole in the primary vault yet. */
+        /** Stops a backup that is not whole in the primary vault yet. `operator` and `admin` may. */
         post: operations["cancelBackup"];
         delete?: never;
         options?: never;
@@ -82,7 +82,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered. */
+        /** Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered. `admin` may. */
         post: operations["pinBackup"];
         delete?: never;
         options?: never;
@@ -97,7 +97,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is inside a backup. */
+        /** What is inside a backup: tables with their rows and bytes, buckets, and what became of each part of the source. Any role may. */
         get: operations["listTables"];
         put?: never;
         post?: never;
@@ -116,7 +116,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. */
+        /** Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. `admin` may. */
         post: operations["requestCleanup"];
         delete?: never;
         options?: never;
@@ -131,7 +131,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Cleanups, those of the schedule too, newest first. */
+        /** Cleanups, those of the schedule too, newest first. Any role may. */
         get: operations["listCleanups"];
         put?: never;
         post?: never;
@@ -148,7 +148,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One cleanup. */
+        /** One cleanup. Any role may. */
         get: operations["getCleanup"];
         put?: never;
         post?: never;
@@ -165,7 +165,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Drills, newest first, and what the last ones show together. */
+        /** Drills, newest first, and what the last ones show together. Any role may. */
         get: operations["listDrills"];
         put?: never;
         post?: never;
@@ -199,7 +199,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How the deployment is set up. */
+        /** How the deployment is set up. `admin` may. */
         get: operations["getPolicy"];
         put?: never;
         post?: never;
@@ -216,10 +216,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Restores, newest first. */
+        /** Restores, newest first. Any role may. */
         get: operations["listRestores"];
         put?: never;
-        /** Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. */
+        /**
+         * Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. Into development and staging `operator` and `admin` may; into
+         *     production `restorer`, signed in with a second factor.
+         */
         post: operations["requestRestore"];
         delete?: never;
         options?: never;
@@ -234,7 +237,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One restore. While it runs, `Retry-After` says when to ask again. */
+        /** One restore. While it runs, `Retry-After` says when to ask again. Any role may. */
         get: operations["getRestore"];
         put?: never;
         post?: never;
@@ -253,7 +256,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Consents to a restore into production that another person asked for: it begins. */
+        /** Consents to a restore into production that another person asked for: it begins. `restorer` may, signed in with a second factor. */
         post: operations["approveRestore"];
         delete?: never;
         options?: never;
@@ -270,7 +273,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came. */
+        /**
+         * Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came. Who may restore into
+         *     that environment may.
+         */
         post: operations["cancelRestore"];
         delete?: never;
         options?: never;
@@ -285,7 +291,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Rotations of keys, newest first. */
+        /** Rotations of keys, newest first. Any role may. */
         get: operations["listRotations"];
         put?: never;
         post?: never;
@@ -302,7 +308,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions. */
+        /**
+         * Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
+         *     Any role may.
+         */
         get: operations["getSummary"];
         put?: never;
         post?: never;
@@ -319,7 +328,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What the backups take in each region, and about what that costs, as it was counted last. */
+        /** What the backups take in each region, and about what that costs, as it was counted last. Any role may. */
         get: operations["getUsage"];
         put?: never;
         post?: never;

@@ -44,7 +44,7 @@ pub(crate) struct Filter {
     source: Option<String>,
 }
 
-/// Backups, newest first.
+/// Backups, newest first. Any role may.
 #[utoipa::path(operation_id = "listBackups", get, path = "/v1/backups", tag = "backups", params(Filter),
     responses((status = 200, body = BackupPage), ReadProblems))]
 pub(crate) async fn list(
@@ -71,7 +71,7 @@ pub(crate) async fn list(
     Ok(axum::Json(BackupPage { backups, next_cursor: page.next_cursor }))
 }
 
-/// One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again.
+/// One backup. While it runs, `Retry-After` says when to ask again; with `If-None-Match` an answer that has not changed is not sent again. Any role may.
 #[utoipa::path(operation_id = "getBackup", get, path = "/v1/backups/{id}", tag = "backups",
     params(("id" = SnapshotId, Path, description = "Its id.")),
     responses((status = 200, body = BackupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
@@ -88,7 +88,7 @@ pub(crate) async fn one(
     fresh(&headers, &BackupStatus::of(record, now), again)
 }
 
-/// What is inside a backup.
+/// What is inside a backup: tables with their rows and bytes, buckets, and what became of each part of the source. Any role may.
 #[utoipa::path(operation_id = "listTables", get, path = "/v1/backups/{id}/tables", tag = "backups",
     params(("id" = SnapshotId, Path, description = "Its id.")),
     responses((status = 200, body = TableList, headers(("etag" = String))), (status = 304, description = "It has not changed."),
@@ -113,7 +113,7 @@ pub(crate) async fn tables(
     }
 }
 
-/// Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`.
+/// Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`. `operator` and `admin` may.
 #[utoipa::path(operation_id = "requestBackup", post, path = "/v1/backups", tag = "backups", request_body(content = Option<BackupRequest>, description = "What; whatever is due without."),
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
@@ -151,7 +151,7 @@ pub(crate) async fn request(
     .await
 }
 
-/// Stops a backup that is not whole in the primary vault yet.
+/// Stops a backup that is not whole in the primary vault yet. `operator` and `admin` may.
 #[utoipa::path(operation_id = "cancelBackup", post, path = "/v1/backups/{id}/cancel", tag = "backups",
     params(("id" = SnapshotId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
@@ -178,7 +178,7 @@ pub(crate) async fn cancel(
     .await
 }
 
-/// Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered.
+/// Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered. `admin` may.
 #[utoipa::path(operation_id = "pinBackup", post, path = "/v1/backups/{id}/pin", tag = "backups", request_body = PinRequest,
     params(("id" = SnapshotId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),

@@ -16,7 +16,7 @@ use engine::id::PruneId;
 use engine::ops::prune::{self, PruneRecord};
 use std::sync::Arc;
 
-/// Cleanups, those of the schedule too, newest first.
+/// Cleanups, those of the schedule too, newest first. Any role may.
 #[utoipa::path(operation_id = "listCleanups", get, path = "/v1/cleanups", tag = "cleanups", params(Paging),
     responses((status = 200, body = CleanupPage), ReadProblems))]
 pub(crate) async fn list(
@@ -30,7 +30,7 @@ pub(crate) async fn list(
     Ok(axum::Json(CleanupPage { cleanups, next_cursor: page.next_cursor }))
 }
 
-/// One cleanup.
+/// One cleanup. Any role may.
 #[utoipa::path(operation_id = "getCleanup", get, path = "/v1/cleanups/{id}", tag = "cleanups",
     params(("id" = PruneId, Path, description = "Its id.")),
     responses((status = 200, body = CleanupStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
@@ -47,7 +47,7 @@ pub(crate) async fn one(
     fresh(&headers, &CleanupStatus::of(record, now), again)
 }
 
-/// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`.
+/// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. `admin` may.
 #[utoipa::path(operation_id = "requestCleanup", post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),

@@ -28,6 +28,7 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Result<axum::Json<Hea
 }
 
 /// Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
+/// Any role may.
 #[utoipa::path(operation_id = "getSummary", get, path = "/v1/summary", tag = "reports",
     responses((status = 200, body = Protection), ReadProblems))]
 pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<axum::Json<Protection>, Problem> {
@@ -35,7 +36,7 @@ pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<ax
     Ok(axum::Json(seen))
 }
 
-/// Drills, newest first, and what the last ones show together.
+/// Drills, newest first, and what the last ones show together. Any role may.
 #[utoipa::path(operation_id = "listDrills", get, path = "/v1/drills", tag = "reports", params(Paging),
     responses((status = 200, body = DrillPage), ReadProblems))]
 pub(crate) async fn drills(
@@ -53,7 +54,7 @@ pub(crate) async fn drills(
     Ok(axum::Json(DrillPage { drills: page.records, streak, next_cursor: page.next_cursor }))
 }
 
-/// Rotations of keys, newest first.
+/// Rotations of keys, newest first. Any role may.
 #[utoipa::path(operation_id = "listRotations", get, path = "/v1/rotations", tag = "reports", params(Paging),
     responses((status = 200, body = RotationPage), ReadProblems))]
 pub(crate) async fn rotations(
@@ -65,7 +66,7 @@ pub(crate) async fn rotations(
     Ok(axum::Json(RotationPage { rotations: page.records, next_cursor: page.next_cursor }))
 }
 
-/// What the backups take in each region, and about what that costs, as it was counted last.
+/// What the backups take in each region, and about what that costs, as it was counted last. Any role may.
 #[utoipa::path(operation_id = "getUsage", get, path = "/v1/usage", tag = "reports",
     responses((status = 200, body = UsageRecord, headers(("etag" = String))), (status = 304, description = "It has not changed."), OneProblems))]
 pub(crate) async fn usage(_: Viewer, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -75,7 +76,7 @@ pub(crate) async fn usage(_: Viewer, State(api): State<Arc<Api>>, headers: Heade
     fresh(&headers, &last, None)
 }
 
-/// How the deployment is set up.
+/// How the deployment is set up. `admin` may.
 #[utoipa::path(operation_id = "getPolicy", get, path = "/v1/policy", tag = "reports",
     responses((status = 200, body = Policy, headers(("etag" = String))), (status = 304, description = "It has not changed."), ReadProblems))]
 pub(crate) async fn policy(_: Admin, State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -90,7 +91,7 @@ pub(crate) async fn policy(_: Admin, State(api): State<Arc<Api>>, headers: Heade
     fresh(&headers, &policy, None)
 }
 
-/// Who asked for what, on what, from where, and what came of it; newest first.
+/// Who asked for what, on what, from where, and what came of it; newest first. `admin` may.
 #[utoipa::path(operation_id = "listAudit", get, path = "/v1/audit", tag = "reports", params(Paging),
     responses((status = 200, body = AuditPage), ReadProblems))]
 pub(crate) async fn audit(

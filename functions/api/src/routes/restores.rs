@@ -19,7 +19,7 @@ use std::sync::Arc;
 const REGION_CHARS_MAX: usize = 40;
 const CONFIRMATION_CHARS_MAX: usize = 200;
 
-/// Restores, newest first.
+/// Restores, newest first. Any role may.
 #[utoipa::path(operation_id = "listRestores", get, path = "/v1/restores", tag = "restores", params(Paging),
     responses((status = 200, body = RestorePage), ReadProblems))]
 pub(crate) async fn list(
@@ -33,7 +33,7 @@ pub(crate) async fn list(
     Ok(axum::Json(RestorePage { restores, next_cursor: page.next_cursor }))
 }
 
-/// One restore. While it runs, `Retry-After` says when to ask again.
+/// One restore. While it runs, `Retry-After` says when to ask again. Any role may.
 #[utoipa::path(operation_id = "getRestore", get, path = "/v1/restores/{id}", tag = "restores",
     params(("id" = RestoreId, Path, description = "Its id.")),
     responses((status = 200, body = RestoreStatus, headers(("etag" = String), ("retry-after" = u32, description = "Seconds."))),
@@ -50,7 +50,8 @@ pub(crate) async fn one(
     fresh(&headers, &RestoreStatus::of(record, now), again)
 }
 
-/// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`.
+/// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. Into development and staging `operator` and `admin` may; into
+/// production `restorer`, signed in with a second factor.
 #[utoipa::path(operation_id = "requestRestore", post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
@@ -105,7 +106,7 @@ pub(crate) async fn request(
     .await
 }
 
-/// Consents to a restore into production that another person asked for: it begins.
+/// Consents to a restore into production that another person asked for: it begins. `restorer` may, signed in with a second factor.
 #[utoipa::path(operation_id = "approveRestore", post, path = "/v1/restores/{id}/approve", tag = "restores",
     params(("id" = RestoreId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
@@ -140,7 +141,8 @@ pub(crate) async fn approve(
     .await
 }
 
-/// Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came.
+/// Stops a restore. What it replaces stays as it was; what it filled from empty stays as far as it came. Who may restore into
+/// that environment may.
 #[utoipa::path(operation_id = "cancelRestore", post, path = "/v1/restores/{id}/cancel", tag = "restores",
     params(("id" = RestoreId, Path, description = "Its id."),
         ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
