@@ -65,6 +65,7 @@ test-app: app ## the client by itself, and with the API on a stack of its own
 	@echo 'test: the client'
 	@cd app && npm run --silent check
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-api
+	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-rights
 
 .PHONY: check
 check: ## what CI runs: formatting, lints, tests, dependencies, templates

@@ -134,8 +134,8 @@ class Stack:
         recorded = self.state.get("ministack")
         return bool(recorded) and start_time(recorded["pid"]) == recorded["started"]
 
-    def start_aws(self):
-        """Starts MiniStack on a free loopback port."""
+    def start_aws(self, **more):
+        """Starts MiniStack on a free loopback port; with `AUTH="true"` one that enforces policies."""
         LOCAL.mkdir(exist_ok=True)
         scratch = LOCAL / "tmp"
         scratch.mkdir(exist_ok=True)
@@ -148,7 +148,7 @@ class Stack:
             "AWS_ENDPOINT_URL": self.endpoint, "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",
             "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
             "LAMBDA_EXECUTOR": "local", "DOCKER_HOST": "unix:///nonexistent", "TMPDIR": str(scratch),
-            "STATE_DIR": str(scratch / "state"), "S3_DATA_DIR": str(scratch / "s3"),
+            "STATE_DIR": str(scratch / "state"), "S3_DATA_DIR": str(scratch / "s3"), **more,
         }
         with open(LOCAL / "ministack.log", "wb") as log:
             process = subprocess.Popen([TOOLS / "bin" / "ministack"], cwd=scratch, env=environment, start_new_session=True,
