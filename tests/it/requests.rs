@@ -244,6 +244,15 @@ async fn a_request_whose_order_is_lost_ends_failed() {
         assert_eq!(scene.restore_record(restore).await.status, expected);
     }
     assert!(scene.record_of(id).await.error.is_some_and(|e| e.contains("lost")));
+    let policy = RetentionPolicy { days: 1, last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, keep_at_least: 1 };
+    let cleanup: PruneId = scene.new_id().to_string().parse().expect("an id");
+    let (catalog, queue) = (&*scene.world.catalog, &*scene.world.prunes);
+    prune::request(catalog, queue, cleanup, policy, "ana", scene.now()).await.expect("asks");
+    for (minutes, lost) in [(ORDER_LOST_S / 60 - 1, false), (2, true)] {
+        scene.world.clock.advance(Duration::from_secs(minutes as u64 * 60));
+        prune::give_up_lost(catalog, scene.now()).await.expect("looks");
+        assert_eq!(prune::record(catalog, cleanup).await.expect("a record").is_over(), lost);
+    }
 }
 
 #[tokio::test]
@@ -349,6 +358,90 @@ async fn a_restore_ends_one_way_or_the_other_whatever_call_fails() {
     }
 }
 
+/// The same of a target in use: it is replaced once, and the record says so.
+#[tokio::test]
+async fn a_replacement_that_is_killed_or_fails_at_any_call_is_told_as_it_ended() {
+    let before = || BTreeMap::from([("kept".to_owned(), vec!["as it was".to_owned()])]);
+    let steps = {
+        let (scene, id) = asked_to_replace().await;
+        let from = scene.world.faults.steps();
+        let target = MemoryTarget::in_use(before(), scene.world.faults.clone());
+        let order = RestoreOrder { restore_id: id, hand_overs: 0 };
+        scene.take_up(order, &target, None).await.expect("restores");
+        assert_eq!(scene.restore_record(id).await.status, Status::Completed);
+        scene.world.faults.steps() - from
+    };
+    for when in [None, Some(When::BeforeEffect), Some(When::AfterEffect)] {
+        for step in 1..=steps {
+            let what = format!("{when:?} at {step}");
+            let (scene, id) = asked_to_replace().await;
+            let order = RestoreOrder { restore_id: id, hand_overs: 0 };
+            let target = MemoryTarget::in_use(before(), scene.world.faults.clone());
+            let at = scene.world.faults.steps() + step;
+            let again = match when {
+                None => {
+                    let run = pin!(scene.take_up(order, &target, None));
+                    scene.killed_at(at, run).await;
+                    true
+                }
+                Some(when) => {
+                    scene.world.faults.arm(at, when, ErrorKind::Unavailable);
+                    scene.take_up(order, &target, None).await.is_err()
+                }
+            };
+            scene.world.faults.heal();
+            scene.world.clock.advance(Duration::from_secs(960));
+            let mut orders = Vec::from_iter(again.then_some(order));
+            while let Some(order) = orders.pop().or_else(|| scene.world.restores.take()) {
+                scene.take_up(order, &target, None).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+            }
+            let record = scene.restore_record(id).await;
+            assert_eq!(record.status, Status::Completed, "{what}: {:?}", record.error);
+            assert_eq!(target.rows(), filled(&scene), "{what}");
+        }
+    }
+}
+
+/// What is cancelled is not done, and what is done cannot be cancelled, whenever that is asked for.
+#[tokio::test]
+async fn a_replacement_that_is_cancelled_at_any_moment_is_told_as_it_ended() {
+    let (mut cancelled, mut too_late) = (0, 0);
+    for turns in 0..400 {
+        let (scene, id) = asked_to_replace().await;
+        let before = BTreeMap::from([("kept".to_owned(), vec!["as it was".to_owned()])]);
+        let target = MemoryTarget::in_use(before.clone(), scene.world.faults.clone());
+        let cancel = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            restore::cancel(&*scene.world.catalog, id, "ben", scene.now()).await.is_ok()
+        };
+        let order = RestoreOrder { restore_id: id, hand_overs: 0 };
+        let (outcome, was_taken) = tokio::join!(scene.take_up(order, &target, None), cancel);
+        outcome.unwrap_or_else(|e| panic!("after {turns} turns: {e}"));
+        let record = scene.restore_record(id).await;
+        let expected = match was_taken {
+            true => (Status::Failed, before),
+            false => (Status::Completed, filled(&scene)),
+        };
+        assert_eq!((record.status, target.rows()), expected, "after {turns} turns: {:?}", record.error);
+        if was_taken { cancelled += 1 } else { too_late += 1 }
+    }
+    assert!(cancelled > 10 && too_late > 10, "{cancelled} {too_late}");
+}
+
+/// A backup, and a restore of it in place of what staging holds, that waits to be taken up.
+async fn asked_to_replace() -> (Scene, RestoreId) {
+    let scene = Scene::new();
+    let good = scene.good().await;
+    let id = restore_id(&scene);
+    let confirmation = Some(confirmation("staging", good));
+    let wish = RestoreWish { confirmation, ..wish(Wanted::Backup(good), Environment::Staging) };
+    scene.ask_restore(id, &wish).await.expect("asks");
+    scene.world.restores.take().expect("an order");
+    (scene, id)
+}
+
 /// A backup, and a restore of it that waits to be taken up.
 async fn asked() -> (Scene, RestoreId) {
     let scene = Scene::new();
@@ -390,6 +483,9 @@ async fn a_restore_that_does_not_fit_is_handed_over_and_one_that_comes_no_furthe
     }
     let outcome = scene.take_up(order, &target, Some(60)).await.expect("is given up");
     assert!(matches!(outcome, RestoreOutcome::Settled(record) if record.status == Status::Failed));
+    // The order that was sent before that was noted does nothing.
+    let left = scene.world.restores.take().expect("an order");
+    assert!(matches!(scene.take_up(left, &target, None).await, Ok(RestoreOutcome::Skipped(_))));
     assert_eq!(scene.world.restores.take(), None);
 }
 
@@ -584,14 +680,71 @@ async fn a_key_is_of_one_request_and_its_answer_is_given_again() {
     assert_eq!(claim("b").await, Claimed::Other);
     let answered = Answered { status: 202, location: Some("/v1/backups/x".to_owned()), body: "{}".to_owned() };
     let id = ClaimId::of("ana", "key-1");
-    claim::keep_answer(&*world.catalog, id, &answered).await.expect("keeps");
+    claim::keep_answer(&*world.catalog, id, &makes, &answered).await.expect("keeps");
     let second = Answered { status: 500, ..answered.clone() };
-    claim::keep_answer(&*world.catalog, id, &second).await.expect("keeps the first");
+    let kept = claim::keep_answer(&*world.catalog, id, &makes, &second).await.expect("keeps the first");
+    assert_eq!(kept, answered);
+    assert!(claim::keep_answer(&*world.catalog, id, "another", &second).await.is_err());
     assert_eq!(claim("a").await, Claimed::Answered(answered));
     world.clock.advance(Duration::from_secs(CLAIM_KEPT_S as u64));
     assert!(matches!(claim("b").await, Claimed::Open(new) if new != makes));
     // The same letters in another division are another person's.
     assert_ne!(ClaimId::of("an", "akey-1"), ClaimId::of("ana", "key-1"));
+}
+
+/// An order that comes twice, while the first is at work: it does nothing, and does not give the lease away.
+#[tokio::test]
+async fn an_order_that_comes_twice_at_once_is_done_once() {
+    let scene = large_scene();
+    let id = scene.new_id();
+    scene.ask(id).await.expect("asks");
+    let order = scene.world.queue.take().expect("an order");
+    let second = async {
+        while scene.record_of(id).await.status == Status::Pending {
+            tokio::task::yield_now().await;
+        }
+        let twice = scene.run(order.clone(), None).await;
+        let other = scene.back_up().await;
+        (twice, other)
+    };
+    let (first, (twice, other)) = tokio::join!(scene.run(order.clone(), None), second);
+    assert!(matches!(&first, Ok(BackupOutcome::Committed(record)) if record.id == id), "{first:?}");
+    assert!(matches!(&twice, Ok(BackupOutcome::Busy(_))), "{twice:?}");
+    assert!(matches!(&other, Ok(BackupOutcome::Busy(why)) if why.contains(&id.to_string())), "{other:?}");
+
+    let good = scene.good().await;
+    let id = restore_id(&scene);
+    scene.ask_restore(id, &wish(Wanted::Backup(good), Environment::Staging)).await.expect("asks");
+    let order = scene.world.restores.take().expect("an order");
+    let target = MemoryTarget::new(scene.world.faults.clone());
+    let second = async {
+        while scene.restore_record(id).await.status == Status::Pending {
+            tokio::task::yield_now().await;
+        }
+        scene.take_up(order, &target, None).await
+    };
+    let (first, twice) = tokio::join!(scene.take_up(order, &target, None), second);
+    assert!(matches!(first, Ok(RestoreOutcome::Settled(record)) if record.status == Status::Completed));
+    assert!(matches!(&twice, Ok(RestoreOutcome::Skipped(_))), "{twice:?}");
+}
+
+/// What is to be restored stays, however long a second person thinks.
+#[tokio::test]
+async fn a_backup_that_a_restore_waits_for_does_not_expire() {
+    let policy = RetentionPolicy { days: 1, last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, keep_at_least: 1 };
+    let scene = Scene::new();
+    let good = scene.good().await;
+    let id = restore_id(&scene);
+    let confirmation = Some(confirmation("production", good));
+    let wish = RestoreWish { confirmation, ..wish(Wanted::Backup(good), Environment::Production) };
+    scene.ask_restore(id, &wish).await.expect("asks");
+    scene.world.clock.advance(3 * DAY);
+    scene.good().await;
+    let kept = scene.prune(policy, false).await.expect("prunes");
+    assert!(kept.record.expired.is_empty());
+    restore::give_up_lost(&*scene.world.catalog, scene.now()).await.expect("looks");
+    let gone = scene.prune(policy, false).await.expect("prunes");
+    assert_eq!(gone.record.expired.iter().map(|e| e.id).collect::<Vec<_>>(), [good]);
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ async fn a_restore_that_is_killed_anywhere_and_run_again_ends_in_the_same_databa
         match tokio::time::timeout(Duration::from_millis(after_ms), restore.run(Selection::Newest)).await {
             Err(_) => kills += 1,
             // The sessions of the one that was killed are still there: a person would try again too.
-            Ok(Err(e)) if e.kind() == ErrorKind::Conflict => kills += 1,
+            Ok(Err(e)) if e.kind() == ErrorKind::Unavailable => kills += 1,
             Ok(Err(e)) => panic!("after {kills} kills: {e}"),
             Ok(Ok(_)) => break,
         }
@@ -194,7 +194,7 @@ async fn a_restore_that_is_killed_anywhere_and_run_again_ends_in_the_same_databa
     if server.sql("target", "select count(*) from pg_namespace where nspname = 'backup_restore'") == "1" {
         let mut tries = 0;
         while let Err(e) = deployment.restore_newest(0, &target).await {
-            assert!(e.kind() == ErrorKind::Conflict && tries < 50, "after {kills} kills: {e}");
+            assert!(e.kind() == ErrorKind::Unavailable && tries < 50, "after {kills} kills: {e}");
             tries += 1;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -215,7 +215,7 @@ async fn two_restores_into_one_database_exclude_each_other() {
     let (one, other) = tokio::join!(one.run(Selection::Newest), other.run(Selection::Newest));
     let refused = [one, other].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert_eq!(refused.len(), 1);
-    assert_says(&refused[0], ErrorKind::Conflict, &["another restore"]);
+    assert_says(&refused[0], ErrorKind::Unavailable, &["another restore"]);
     server.require_identical("source", "target");
 }
 

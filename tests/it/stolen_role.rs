@@ -33,13 +33,7 @@ impl<'a> Thief<'a> {
         let put =
             ["iam", "put-user-policy", "--user-name", &user, "--policy-name", function, "--policy-document", &policy];
         aws.run_well("aws", put);
-        let key = aws.aws(
-            REGION,
-            "AccessKey.[AccessKeyId,SecretAccessKey]",
-            ["iam", "create-access-key", "--user-name", &user],
-        );
-        let (id, secret) = key.split_once('\t').expect("an id and a secret");
-        Self { aws, key: (id.to_owned(), secret.to_owned()) }
+        Self { aws, key: new_key_of(aws, &user) }
     }
 
     /// What came of a call: nothing, or the code of its error.
@@ -141,7 +135,50 @@ fn no_stolen_role_can_delete_overwrite_or_shorten() {
             thief.is_denied(&format!("{function}: a put"), &once("bad"));
         }
     }
+    the_api_orders_and_notes_and_nothing_else(&aws, &key);
     let there = aws.run_well("aws", ["s3api", "get-object", "--bucket", BUCKET, "--key", PACK, "found"]);
     assert!(there.contains(&version), "{there}");
     assert_eq!(std::fs::read_to_string(aws.folder().join("found")).expect("reads"), "what was backed up");
+}
+
+/// What takes requests from the outside may note them and put them into the queues; it reaches no data, and forgets nothing.
+fn the_api_orders_and_notes_and_nothing_else(aws: &LocalAws, key: &str) {
+    let stack = |name: &str| {
+        let of =
+            ["cloudformation", "describe-stack-resource", "--stack-name", "gasrapido-backup", "--logical-resource-id"];
+        aws.aws(REGION, "StackResourceDetail.PhysicalResourceId", of.into_iter().chain([name]))
+    };
+    let api = Thief { aws, key: new_key_of(aws, "thief-of-api") };
+    let (table, orders, failed) = (stack("Catalog"), stack("RestoreOrders"), stack("FailedInvocations"));
+    let item = r#"{"pk":{"S":"audits"},"sk":{"S":"x"}}"#;
+    let in_region =
+        |args: &[&str]| args.iter().chain(&["--region", REGION]).map(|a| (*a).to_owned()).collect::<Vec<_>>();
+    let may = |args: &[&str]| api.tries(&in_region(args).iter().map(String::as_str).collect::<Vec<_>>());
+    let endpoint = aws.endpoint();
+    let send = |queue: &str| {
+        may(&["sqs", "send-message", "--endpoint-url", &endpoint, "--queue-url", queue, "--message-body", "{}"])
+    };
+    may(&["dynamodb", "put-item", "--table-name", &table, "--item", item]).expect("it notes");
+    may(&["dynamodb", "get-item", "--table-name", &table, "--key", item]).expect("it reads");
+    send(&orders).expect("it orders");
+    assert!(send(&failed).expect_err("that queue is not its").contains("AccessDenied"));
+    for (what, args) in [
+        ("forgetting", vec!["dynamodb", "delete-item", "--table-name", &table, "--key", item]),
+        ("another way to forget", vec!["dynamodb", "update-item", "--table-name", &table, "--key", item]),
+        ("reading a vault", vec!["s3api", "get-object", "--bucket", BUCKET, "--key", PACK, "stolen"]),
+        ("using the key", vec!["kms", "generate-data-key", "--key-id", key, "--key-spec", "AES_256"]),
+        ("calling a function", vec!["lambda", "invoke", "--function-name", "gasrapido-restore", "stolen"]),
+        ("reading secrets", vec!["secretsmanager", "list-secrets"]),
+    ] {
+        let args = in_region(&args);
+        api.is_denied(what, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// Another key of a user that is there already.
+fn new_key_of(aws: &LocalAws, user: &str) -> (String, String) {
+    let key =
+        aws.aws(REGION, "AccessKey.[AccessKeyId,SecretAccessKey]", ["iam", "create-access-key", "--user-name", user]);
+    let (id, secret) = key.split_once('\t').expect("an id and a secret");
+    (id.to_owned(), secret.to_owned())
 }

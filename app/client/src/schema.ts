@@ -967,7 +967,7 @@ export interface components {
          * @description What is being done while the status is `in_progress`.
          * @enum {string}
          */
-        RestorePhase: "preparing" | "safety_backup" | "loading" | "completing" | "proving" | "objects" | "done";
+        RestorePhase: "preparing" | "safety_backup" | "loading" | "completing" | "proving" | "objects" | "finishing" | "done";
         /** @description What a restore would do. */
         RestorePlan: {
             /** @description The backup that is meant. */

@@ -1,6 +1,6 @@
 /** The specification's `BackupService`, and what goes beyond it. */
 
-import { BackupFailedError } from "./errors.js";
+import { BackupError, BackupFailedError } from "./errors.js";
 import { Transport, type Answer, type RequestOptions, type TransportOptions } from "./transport.js";
 import type {
   AuditPage,
@@ -23,6 +23,11 @@ import type {
   Usage,
 } from "./types.js";
 import { last, watch, type WatchOptions } from "./watch.js";
+
+/** What a look at something takes. */
+export interface LookOptions {
+  signal?: AbortSignal;
+}
 
 export interface PageOptions {
   /** At most so many: 1 to 100. */
@@ -112,7 +117,7 @@ export class BackupService {
   }
 
   /** A backup as it is now. */
-  async backup(backupId: string, options: RequestOptions = {}): Promise<BackupStatus> {
+  async backup(backupId: string, options: LookOptions = {}): Promise<BackupStatus> {
     return this.#keep(await this.#get<BackupStatus>(`/v1/backups/${encodeURIComponent(backupId)}`, options));
   }
 
@@ -125,7 +130,7 @@ export class BackupService {
   }
 
   /** What is inside a backup. */
-  tables(backupId: string, options: RequestOptions = {}): Promise<TableList> {
+  tables(backupId: string, options: LookOptions = {}): Promise<TableList> {
     return this.#get(`/v1/backups/${encodeURIComponent(backupId)}/tables`, options);
   }
 
@@ -148,7 +153,9 @@ export class BackupService {
   }
 
   /** Asks for a restore, and does not wait for its end. Follow it with {@link watchRestore}. */
-  startRestore(request: RestoreRequest): Promise<RestoreStatus> {
+  async startRestore(request: RestoreRequest): Promise<RestoreStatus> {
+    // Whoever says so does not want it to be done.
+    if (request.dryRun) throw new BackupError("a dry run restores nothing: use planRestore");
     return this.#post("/v1/restores", { ...request, dryRun: false });
   }
 
@@ -156,7 +163,7 @@ export class BackupService {
     return watch((request) => this.#transport.get<RestoreStatus>(`/v1/restores/${encodeURIComponent(restoreId)}`, request), options);
   }
 
-  restore(restoreId: string, options: RequestOptions = {}): Promise<RestoreStatus> {
+  restore(restoreId: string, options: LookOptions = {}): Promise<RestoreStatus> {
     return this.#get(`/v1/restores/${encodeURIComponent(restoreId)}`, options);
   }
 
@@ -196,11 +203,11 @@ export class BackupService {
   // ---- whether all is well
 
   /** Whether the source is protected, and why not. */
-  summary(options: RequestOptions = {}): Promise<Protection> {
+  summary(options: LookOptions = {}): Promise<Protection> {
     return this.#get("/v1/summary", options);
   }
 
-  usage(options: RequestOptions = {}): Promise<Usage> {
+  usage(options: LookOptions = {}): Promise<Usage> {
     return this.#get("/v1/usage", options);
   }
 
@@ -216,7 +223,7 @@ export class BackupService {
     return this.#page("/v1/audit", options);
   }
 
-  policy(options: RequestOptions = {}): Promise<Policy> {
+  policy(options: LookOptions = {}): Promise<Policy> {
     return this.#get("/v1/policy", options);
   }
 
@@ -230,7 +237,7 @@ export class BackupService {
     return status;
   }
 
-  async #get<T>(path: string, options: RequestOptions): Promise<T> {
+  async #get<T>(path: string, options: LookOptions): Promise<T> {
     return required((await this.#transport.get<T>(path, options)).body);
   }
 

@@ -48,9 +48,13 @@ const PAUSE_MAX_MS = 10_000;
 const RETRY_AFTER_MAX_S = 60;
 /** Statuses after which the same request may succeed. */
 const PASSING = [408, 425, 429, 502, 503, 504];
+/** Statuses that say nothing of whether it was done. */
+const isUnsure = (status: number) => status >= 500 || [401, 408, 425, 429].includes(status);
 
 export class Transport {
   readonly #options: TransportOptions;
+  /** Keys of requests of which it is not known whether they were done: asked for once more, they are the same requests. */
+  readonly #unsure = new Map<string, string>();
   #skewMs = 0;
 
   constructor(options: TransportOptions) {
@@ -66,9 +70,22 @@ export class Transport {
     return this.#send<T>("GET", path, undefined, options);
   }
 
-  /** Asks for something. Tried again with the same key, it is done once. */
-  post<T>(path: string, body: unknown, options: RequestOptions = {}): Promise<Answer<T>> {
-    return this.#send<T>("POST", path, body, options, newKey());
+  /**
+   * Asks for something. Tried again with the same key, it is done once; and so it is when somebody asks again for the same after
+   * it was given up without an answer.
+   */
+  async post<T>(path: string, body: unknown, options: RequestOptions = {}): Promise<Answer<T>> {
+    const request = `${path} ${JSON.stringify(body ?? null)}`;
+    const key = this.#unsure.get(request) ?? newKey();
+    this.#unsure.set(request, key);
+    try {
+      const answer = await this.#send<T>("POST", path, body, options, key);
+      this.#unsure.delete(request);
+      return answer;
+    } catch (error) {
+      if (error instanceof BackupApiError && !isUnsure(error.status)) this.#unsure.delete(request);
+      throw error;
+    }
   }
 
   async #send<T>(method: string, path: string, body: unknown, options: RequestOptions, key?: string): Promise<Answer<T>> {
@@ -86,7 +103,7 @@ export class Transport {
           continue;
         }
         renew = false;
-        const passes = error instanceof BackupOfflineError || (error instanceof BackupApiError && PASSING.includes(error.status));
+        const passes = error instanceof BackupOfflineError || (error instanceof BackupApiError && mayPass(error));
         if (!passes || n >= tries) throw error;
         if (error instanceof BackupApiError && error.retryAfterS !== undefined) {
           if (error.retryAfterS > RETRY_AFTER_MAX_S) throw error;
@@ -107,8 +124,7 @@ export class Transport {
     renew: boolean,
   ): Promise<Answer<T>> {
     const { token, baseUrl } = this.#options;
-    const bearer = typeof token === "string" ? token : await token({ renew });
-    const headers: Record<string, string> = { accept: "application/json", authorization: `Bearer ${bearer}` };
+    const headers: Record<string, string> = { accept: "application/json" };
     if (key !== undefined) headers["idempotency-key"] = key;
     if (body !== undefined) headers["content-type"] = "application/json";
     if (options.etag !== undefined) headers["if-none-match"] = options.etag;
@@ -116,9 +132,13 @@ export class Transport {
     const own = new AbortController();
     const stop = () => own.abort();
     options.signal?.addEventListener("abort", stop);
+    if (options.signal?.aborted) stop();
     const timer = setTimeout(stop, this.#options.timeoutMs ?? TIMEOUT_MS);
-    const begun = Date.now();
     try {
+      // Without a network a session cannot be refreshed either: that is no answer, like any other.
+      const bearer = typeof token === "string" ? token : await orAborted(token({ renew }), own.signal);
+      headers["authorization"] = `Bearer ${bearer}`;
+      const begun = Date.now();
       const init: RequestInit = { method, headers, signal: own.signal };
       if (body !== undefined) init.body = JSON.stringify(body);
       const call = this.#options.fetch ?? fetch;
@@ -171,6 +191,23 @@ export class Transport {
       this.#skewMs = Math.abs(skew) < 2_000 ? 0 : skew;
     }
   }
+}
+
+/** Whether the same request may succeed a little later. One that crashed has no code, and its key makes it safe to send again. */
+function mayPass(error: BackupApiError): boolean {
+  return PASSING.includes(error.status) || (error.status === 500 && error.code === "unknown");
+}
+
+/** What somebody else does, but no longer than it is waited for. */
+function orAborted<T>(work: T | Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(new Error("it took too long"));
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 /** Comes back after a while, or says that nobody wants to wait any more. */

@@ -17,6 +17,8 @@ export interface Followed {
 
 /** Without a word of the API, ask again after so many seconds. */
 const PAUSE_S = 2;
+/** Whatever it is told, it asks no more often and no less often than this. */
+const bounded = (seconds: number) => Math.min(60, Math.max(1, seconds));
 /** While nobody answers, a try takes no longer than that. */
 const OFFLINE_TRIES = 1;
 
@@ -28,7 +30,17 @@ export function watch<T extends Followed>(
   look: (options: RequestOptions) => Promise<Answer<T>>,
   options: WatchOptions = {},
 ): AsyncIterableIterator<T> {
-  const { signal, onOffline } = options;
+  const { onOffline } = options;
+  // Ended by whoever gave the signal, or by whoever follows.
+  const own = new AbortController();
+  const stop = () => own.abort();
+  if (options.signal?.aborted) stop();
+  options.signal?.addEventListener("abort", stop, { once: true });
+  const signal = own.signal;
+  const end = () => {
+    done = true;
+    options.signal?.removeEventListener("abort", stop);
+  };
   let etag: string | undefined;
   let pauseMs = 0;
   let failures = 0;
@@ -36,30 +48,32 @@ export function watch<T extends Followed>(
 
   const next = async (): Promise<IteratorResult<T>> => {
     while (!done) {
-      if (pauseMs > 0) await sleep(pauseMs, signal);
       try {
-        const request: RequestOptions = { tries: OFFLINE_TRIES };
-        if (signal) request.signal = signal;
+        if (pauseMs > 0) await sleep(pauseMs, signal);
+        const request: RequestOptions = { tries: OFFLINE_TRIES, signal };
         if (etag !== undefined) request.etag = etag;
         const { body, etag: tag, retryAfterS } = await look(request);
         if (failures > 0) onOffline?.(false);
         failures = 0;
         etag = tag;
-        pauseMs = (retryAfterS ?? PAUSE_S) * 1_000;
+        pauseMs = bounded(retryAfterS ?? PAUSE_S) * 1_000;
         if (body !== undefined) {
-          done = body.status === "completed" || body.status === "failed";
+          if (body.status === "completed" || body.status === "failed") end();
           return { done: false, value: body };
         }
       } catch (error) {
         const passes = error instanceof BackupOfflineError || (error instanceof BackupApiError && (error.status >= 500 || error.status === 429));
         if (!passes) {
-          done = true;
+          const isOver = done;
+          end();
+          // Whoever follows has ended it.
+          if (isOver) break;
           throw error;
         }
         failures += 1;
         if (failures === 1) onOffline?.(true);
         const told = error instanceof BackupApiError ? error.retryAfterS : undefined;
-        pauseMs = (told ?? 0) * 1_000 + fullJitter(failures + 1);
+        pauseMs = (told === undefined ? 0 : bounded(told) * 1_000) + fullJitter(failures + 1);
       }
     }
     return { done: true, value: undefined };
@@ -68,7 +82,8 @@ export function watch<T extends Followed>(
   return {
     next,
     return: () => {
-      done = true;
+      end();
+      stop();
       return Promise.resolve({ done: true as const, value: undefined });
     },
     [Symbol.asyncIterator]() {

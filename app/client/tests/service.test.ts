@@ -129,6 +129,40 @@ describe("requests", () => {
     await expect(service(new Server("silent")).summary({ signal: stop.signal })).rejects.toBeInstanceOf(BackupAbortedError);
   });
 
+  it("takes what is asked for again after it was given up for the same request", async () => {
+    const server = new Server("offline");
+    const backups = service(server, { tries: 2 });
+    for (let n = 0; n < 2; n += 1) await run(backups.createManualBackup("all").catch(() => undefined));
+    await run(backups.createManualBackup("orders").catch(() => undefined));
+    const keys = server.calls.map((call) => call.headers["idempotency-key"]);
+    expect(new Set(keys.slice(0, 4)).size).toBe(1);
+    expect(keys[4]).not.toBe(keys[0]);
+    // Once it is known what came of it, the next is another.
+    const answered = new Server({ status: 500, body: { message: "Internal Server Error" } }, { status: 409, body: { code: "conflict" } }, { status: 202, body: status() });
+    const again = service(answered);
+    await run(again.createManualBackup("all").catch(() => undefined));
+    await run(again.createManualBackup("all"));
+    const [first, second, third] = answered.calls.map((call) => call.headers["idempotency-key"]);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+
+  it("takes a session that cannot be refreshed for no network", async () => {
+    const token = vi.fn(() => Promise.reject(new Error("AuthRetryableFetchError")));
+    await expect(run(service(new Server({ body: {} }), { token, tries: 2 }).summary())).rejects.toBeInstanceOf(BackupOfflineError);
+    expect(token).toHaveBeenCalledTimes(2);
+    const silent = () => new Promise<string>(() => {});
+    const server = new Server({ body: {} });
+    await expect(run(service(server, { token: silent, tries: 1, timeoutMs: 1_000 }).summary())).rejects.toBeInstanceOf(BackupOfflineError);
+    expect(server.calls).toHaveLength(0);
+  });
+
+  it("does nothing where only a plan is asked for", async () => {
+    const server = new Server({ body: {} });
+    await expect(service(server).restoreBackup({ backupId: "latest", targetEnvironment: "production", dryRun: true })).rejects.toThrow("planRestore");
+    expect(server.calls).toHaveLength(0);
+  });
+
   it("works without crypto", async () => {
     vi.stubGlobal("crypto", undefined);
     const server = new Server({ status: 202, body: status() });
@@ -169,6 +203,30 @@ describe("following", () => {
     })());
     expect(seen).toEqual(["pending", "failed"]);
     expect(offline).toEqual([true, false]);
+  });
+
+  it("asks neither without end nor never, whatever it is told", async () => {
+    for (const told of ["0", "86400"]) {
+      const server = new Server({ body: status(), headers: { "retry-after": told } }, { status: 503, body: {}, headers: { "retry-after": told } }, { body: status({ status: "completed" }) });
+      const begun = Date.now();
+      await run((async () => {
+        for await (const _ of service(server).watch(ID));
+      })());
+      expect(server.calls).toHaveLength(3);
+      expect(Date.now() - begun).toBeGreaterThanOrEqual(2_000);
+      expect(Date.now() - begun).toBeLessThan(130_000);
+    }
+  });
+
+  it("stops asking when whoever follows has seen enough", async () => {
+    const server = new Server({ body: status(), headers: { "retry-after": "1" } });
+    const changes = service(server).watch(ID);
+    await changes.next();
+    const waiting = changes.next();
+    await changes.return?.();
+    expect(await run(waiting)).toEqual({ done: true, value: undefined });
+    expect(server.calls).toHaveLength(1);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("ends when it is refused, and when it is given up", async () => {

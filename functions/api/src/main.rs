@@ -6,6 +6,7 @@ mod answer;
 mod extract;
 mod house;
 mod openapi;
+mod outside;
 mod page;
 mod person;
 mod problem;
@@ -21,6 +22,7 @@ use aws::machine::{SystemClock, SystemEntropy};
 use aws::settings::{Need, Settings};
 use house::{Api, House};
 use lambda_http::Error;
+use outside::Outside;
 use person::{Keys, Tokens};
 use std::sync::Arc;
 
@@ -41,10 +43,10 @@ async fn main() -> Result<(), Error> {
         tracing::warn!("BACKUP_AUTH_ISSUER is not set: nobody is let in");
     }
     let api = Api {
-        catalog: clients.catalog()?,
-        backups: clients.queue(),
-        restores: clients.restore_queue(),
-        prunes: clients.prune_queue(),
+        catalog: Arc::new(Outside(clients.catalog()?)),
+        backups: clients.queue().map(|queue| Arc::new(Outside(queue)) as _),
+        restores: clients.restore_queue().map(|queue| Arc::new(Outside(queue)) as _),
+        prunes: clients.prune_queue().map(|queue| Arc::new(Outside(queue)) as _),
         tokens: issuer.map(|issuer| Tokens {
             keys: Keys::new(Arc::new(aws::issuer_keys::IssuerKeys::new(issuer.keys_url)), Arc::clone(&clock) as _),
             issuer: issuer.name,

@@ -8,16 +8,18 @@ mod writes;
 
 use crate::answer::BackupConfig;
 use crate::house::{Api, House};
+use crate::outside::Outside;
 use crate::person::{Keys, Tokens};
 use crate::router::router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
-use engine::catalog::{self, AttemptRecord, SnapshotRecord, SnapshotSummary, Trigger};
+use engine::catalog::{self, AttemptRecord, Catalog, SnapshotRecord, SnapshotSummary, Trigger};
 use engine::clock::{Clock, Timestamp};
 use engine::contents::{Contents, TableContents};
 use engine::environment::Environment;
 use engine::id::SnapshotId;
 use engine::ops::watch::Targets;
+use engine::queue::Queue;
 use engine::retention::RetentionPolicy;
 use engine::source::{Coverage, CoverageState};
 use engine::stage::Sha256;
@@ -99,10 +101,10 @@ impl Stage {
         };
         change(&mut house);
         let api = Api {
-            catalog: Arc::clone(&world.catalog) as _,
-            backups: Some(Arc::clone(&world.queue) as _),
-            restores: Some(Arc::clone(&world.restores) as _),
-            prunes: Some(Arc::clone(&world.prunes) as _),
+            catalog: Arc::new(Outside(Arc::clone(&world.catalog) as Arc<dyn Catalog>)),
+            backups: Some(Arc::new(Outside(Arc::clone(&world.queue) as Arc<dyn Queue<_>>))),
+            restores: Some(Arc::new(Outside(Arc::clone(&world.restores) as Arc<dyn Queue<_>>))),
+            prunes: Some(Arc::new(Outside(Arc::clone(&world.prunes) as Arc<dyn Queue<_>>))),
             tokens: Some(Tokens {
                 keys: Keys::new(Arc::clone(&issuer) as _, Arc::clone(&world.clock) as _),
                 issuer: issuer::NAME.to_owned(),
@@ -326,7 +328,13 @@ async fn what_is_no_request_is_a_problem_like_any_other() {
 async fn a_catalog_that_does_not_answer_is_said_without_what_is_inside() {
     use engine::error::ErrorKind;
     let stage = Stage::with_backups().await;
-    for (kind, status) in [(ErrorKind::Unavailable, 503), (ErrorKind::Denied, 500), (ErrorKind::Corrupt, 500)] {
+    for (kind, status) in [
+        (ErrorKind::Unavailable, 503),
+        (ErrorKind::Denied, 500),
+        (ErrorKind::Corrupt, 500),
+        (ErrorKind::NotFound, 500),
+        (ErrorKind::Invalid, 500),
+    ] {
         stage.world.faults.break_service("catalog", kind);
         for path in ["/v1/health", "/v1/backups", "/v1/summary"] {
             let answer = stage.get(path).await;

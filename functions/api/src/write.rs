@@ -1,7 +1,7 @@
 //! Requests that change something: who may, once, not too often, and noted.
 //!
-//! In this order: the right; the idempotency key, under which a request that came before is answered as it was; the count of requests;
-//! the first entry of the audit, without which nothing is done; the act; its answer is kept; the second entry of the audit. The act makes
+//! In this order: the count of requests, so that nobody fills the audit; the right; the idempotency key, under which a request that came
+//! before is answered as it was; the first entry of the audit, without which nothing is done; the act; its answer is kept; the second entry of the audit. The act makes
 //! what has the id that the claim chose: so one that was interrupted anywhere is done to its end by the same request.
 
 use crate::house::Api;
@@ -108,6 +108,7 @@ pub(crate) async fn write<T: Serialize>(
     write: Write<'_>,
     act: impl AsyncFnOnce(&str) -> Result<Done<T>, Problem>,
 ) -> Result<Response, Problem> {
+    count(api, caller).await?;
     let mut entry = entry(api, caller, &write)?;
     if let Err(refused) = write.right {
         note(api, &mut entry, Some(&refused.status), Some(&refused.detail)).await?;
@@ -117,11 +118,6 @@ pub(crate) async fn write<T: Serialize>(
     let id = ClaimId::of(&caller.person.id, key);
     let on = write.on.as_deref().unwrap_or_default();
     let request = Sha256::of(format!("{}\n{on}\n{}", write.action, write.body.to_json()).as_bytes());
-    let now = api.clock.now();
-    if let Some(seconds) = quota::spend(&*api.catalog, &caller.person.id, api.house.writes_a_minute, now).await? {
-        let detail = format!("that is more than {} requests of one person in a minute", api.house.writes_a_minute);
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(seconds));
-    }
     let makes = match claim::claim(&*api.catalog, &*api.clock, &*api.entropy, id, request).await? {
         Claimed::Open(makes) => makes,
         Claimed::Answered(answered) => return Ok(respond(&answered)),
@@ -145,13 +141,30 @@ pub(crate) async fn write<T: Serialize>(
     let body = serde_json::to_string(&done.body)
         .map_err(|e| Problem::from(engine::error::Error::internal("write the answer as JSON").with_source(e)))?;
     let answered = Answered { status: done.status.as_u16(), location: done.location, body };
-    if let Err(e) = claim::keep_answer(&*api.catalog, id, &answered).await {
-        // Sent again, the request is done again, which is the same.
-        tracing::warn!(error = %e, "could not keep the answer");
-    }
+    let answered = match claim::keep_answer(&*api.catalog, id, &makes, &answered).await {
+        // Where the same was done twice at once, the first answer is both's.
+        Ok(kept) => kept,
+        Err(e) => {
+            // Sent again, the request is done again, which is the same.
+            tracing::warn!(error = %e, "could not keep the answer");
+            answered
+        }
+    };
     entry.on = entry.on.or_else(|| answered.location.as_ref().and_then(|l| l.rsplit('/').next()).map(str::to_owned));
     audit_end(api, entry, done.status, None).await;
     Ok(respond(&answered))
+}
+
+/// Counts a request of a person that changes something, or that takes much to answer.
+pub(crate) async fn count(api: &Api, caller: &Caller) -> Result<(), Problem> {
+    let (person, most) = (&caller.person.id, api.house.writes_a_minute);
+    match quota::spend(&*api.catalog, person, most, api.clock.now()).await? {
+        None => Ok(()),
+        Some(seconds) => {
+            let detail = format!("that is more than {most} requests of one person in a minute");
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(seconds))
+        }
+    }
 }
 
 fn entry(api: &Api, caller: &Caller, write: &Write<'_>) -> Result<AuditEntry, Problem> {

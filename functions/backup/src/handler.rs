@@ -49,7 +49,7 @@ impl Function {
             Event::Request(order) => self.back_up(BackupRequest { order, deadline }).await.map(frame::Answer::Request),
             Event::Orders(orders) => {
                 let take_up = async |order| self.back_up(BackupRequest { order, deadline }).await.map(|_| ());
-                Ok(orders.each(take_up).await)
+                orders.each(take_up).await
             }
         }
     }
@@ -175,13 +175,11 @@ mod tests {
             panic!("orders")
         };
         let expected = order(Trigger::Schedule, Some(id), 1);
-        let answer: frame::Answer<()> = orders
-            .each(async |order: BackupOrder| {
-                assert_eq!(order, expected);
-                Ok(())
-            })
-            .await;
-        assert_eq!(answer, frame::Answer::Orders { failures: Vec::new() });
+        let answer = orders.each::<_, ()>(async |order: BackupOrder| {
+            assert_eq!(order, expected);
+            Ok(())
+        });
+        assert_eq!(answer.await.expect("nothing failed"), frame::Answer::Orders { failures: Vec::new() });
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Function {
                     let request = PruneRequest { run: Some(prune_id), dry_run: false, deadline };
                     self.prune(request).await.map(|_| ())
                 };
-                Ok(orders.each(take_up).await)
+                orders.each(take_up).await
             }
         }
     }

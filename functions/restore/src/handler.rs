@@ -3,6 +3,7 @@
 use aws::clients::{Clients, OpensWith};
 use aws::machine::{SystemClock, SystemEntropy, deadline};
 use aws::settings::Settings;
+use engine::catalog::Status;
 use engine::clock::{Clock, Timestamp};
 use engine::environment::Environment;
 use engine::error::{Error, Result};
@@ -79,7 +80,7 @@ impl Function {
         let deadline = deadline(event.context.deadline, begun);
         let request = match event.payload {
             Event::Request(request) => request,
-            Event::Orders(orders) => return Ok(orders.each(async |order| self.take_up(order, deadline).await).await),
+            Event::Orders(orders) => return orders.each(async |order| self.take_up(order, deadline).await).await,
         };
         match self.run(&request, deadline).await {
             Ok(restored) => Ok(frame::Answer::Request(Answer {
@@ -127,6 +128,11 @@ impl Function {
             self.restore(record.target_environment, Some(&record.region), OpensWith::RegionKey).await
         };
         match ordered.run(order, deadline, make).await? {
+            // Its record says so; so does the alarm, for the invocation fails. The order comes again, and finds nothing to do.
+            RestoreOutcome::Settled(record) if record.status == Status::Failed && record.cancelled.is_none() => {
+                let why = record.error.unwrap_or_default();
+                return Err(Error::invalid(format!("restore {} failed: {why}", record.id)));
+            }
             RestoreOutcome::Settled(record) => {
                 tracing::info!(restore = %record.id, status = ?record.status, rows = record.progress.rows, "restore is settled");
             }

@@ -37,6 +37,12 @@ impl IssuerKeys {
     /// `Unavailable` when the issuer does not answer, or not with a document of a sensible size.
     pub async fn fetch(&self) -> Result<Bytes> {
         let host = self.url.host_str().unwrap_or_default();
+        let late = |_| Error::unavailable(format!("{host}, which signs tokens, did not answer in time"));
+        tokio::time::timeout(TIMEOUT, self.document()).await.map_err(late)?
+    }
+
+    async fn document(&self) -> Result<Bytes> {
+        let host = self.url.host_str().unwrap_or_default();
         let failed = |what: String| Error::unavailable(format!("{host}, which signs tokens, {what}"));
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(self.url.as_str()).map_err(|e| Error::internal("write the request").with_source(e))?;

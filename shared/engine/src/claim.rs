@@ -124,15 +124,19 @@ pub async fn claim(
     Err(Error::conflict("the same request is sent over and over; send it once, and wait for the answer"))
 }
 
-/// Keeps an answer, unless one is kept already.
+/// Keeps an answer, unless one is kept already. Gives the one that is kept.
 ///
 /// # Errors
-/// Those of the catalog.
-pub async fn keep_answer(catalog: &dyn Catalog, id: ClaimId, answered: &Answered) -> Result<()> {
+/// `Conflict` when the key was claimed for something else since; those of the catalog.
+pub async fn keep_answer(catalog: &dyn Catalog, id: ClaimId, makes: &str, answered: &Answered) -> Result<Answered> {
     let keep = |claim: &mut Claim| {
+        if claim.makes != makes {
+            return Err(Error::conflict("the idempotency key was claimed for something else since"));
+        }
         let news = claim.answered.is_none();
         claim.answered.get_or_insert_with(|| answered.clone());
         Ok(news)
     };
-    catalog::amend(catalog, id, keep).await.map(|_| ())
+    let claim = catalog::amend(catalog, id, keep).await?;
+    Ok(claim.answered.unwrap_or_else(|| answered.clone()))
 }

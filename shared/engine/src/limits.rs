@@ -54,6 +54,15 @@ pub const SAFETY_POLL_S: i64 = 2;
 /// and of the newest snapshots and records so many.
 pub const SAFETY_LOOKS: usize = 16;
 
+/// A restore that waited longer than this for it leaves the rest to another invocation.
+pub const SAFETY_WAIT_MAX_S: i64 = 20;
+/// Of what a restore told, its record keeps so much.
+pub const RESTORE_WARNINGS_KEPT: usize = 100;
+/// A restore is handed over at most so often.
+pub const RESTORE_HAND_OVERS_MAX: u32 = 300;
+/// The order that follows a hand-over comes after so many seconds: by then it is noted.
+pub const HAND_OVER_S: u32 = 5;
+
 /// A lease not renewed for this long is anyone's.
 pub const LEASE_TTL_S: i64 = 60;
 /// A lease is renewed this often.
@@ -93,6 +102,8 @@ pub const CLOCK_SLACK_S: i64 = DAY_S;
 pub const PRUNE_GRACE_S: i64 = DAY_S;
 /// A snapshot that a restore reads does not expire for this long.
 pub const HOLD_S: i64 = DAY_S;
+/// A run that a person asked for is given up when it has not ended after so long: its order is delivered three times, 16 minutes apart.
+pub const PRUNE_LOST_S: i64 = 2 * 60 * 60;
 /// A run of `prune` without a deadline holds its lease this long.
 pub const PRUNE_LEASE_S: i64 = 15 * 60;
 /// Checkpoints that are older than this are not used any more,

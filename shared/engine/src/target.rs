@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What a restore makes before any row comes.
+#[derive(Clone)]
 pub struct Outline {
     /// The snapshot.
     pub snapshot: SnapshotId,
@@ -61,6 +62,9 @@ pub enum Rows {
     Refused(String),
 }
 
+/// Why rows are left out that the request excludes.
+pub const EXCLUDED: &str = "the request excludes them";
+
 /// What a target is before it is touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -70,6 +74,8 @@ pub struct Standing {
     pub database_oid: u32,
     /// Whether it holds anything that is not of an interrupted restore.
     pub in_use: bool,
+    /// If it was replaced by this very snapshot already: where what it held before is, in a sentence.
+    pub replaced: Option<String>,
 }
 
 /// Segments of one table whose rows are added together.
@@ -85,18 +91,18 @@ pub struct Batch {
 /// A target.
 #[async_trait::async_trait]
 pub trait Target: Send + Sync {
-    /// Looks at a target that may be in use and is to be replaced. Changes nothing.
+    /// Looks at a target that may be in use. Changes nothing.
     ///
     /// # Errors
-    /// Why it cannot be replaced, as [`Self::begin`].
+    /// Where it is to be replaced: why it cannot be, as [`Self::begin`].
     async fn inspect(&self, outline: &Outline) -> Result<Standing>;
 
     /// Takes an empty target, or takes up an interrupted restore of the same snapshot, and makes the tables. One that is in use is
     /// replaced if the outline says so: nobody else sees anything of that before [`Loading::finish`].
     ///
     /// # Errors
-    /// `Invalid` when it is not empty, naming what is there, or what of it cannot be replaced; `Conflict` when another restore runs
-    /// into it, or when it was replaced by this snapshot already; `Unsupported` when its server is older than the source's;
+    /// `Invalid` when it is not empty, naming what is there, or what of it cannot be replaced; `Unavailable` when another restore runs
+    /// into it; `Conflict` when it was replaced by this snapshot already; `Unsupported` when its server is older than the source's;
     /// otherwise as [`crate::source::Source::capture`].
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>>;
 }

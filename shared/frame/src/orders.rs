@@ -58,11 +58,16 @@ impl<'de, R: DeserializeOwned> Deserialize<'de> for Event<R> {
 impl Orders {
     /// Takes each order up. Gives the messages that must come again; one that fails each time, or is no order, ends in the queue of
     /// what failed.
-    pub async fn each<O, A>(self, take_up: impl AsyncFn(O) -> Result<()>) -> Answer<A>
+    ///
+    /// # Errors
+    /// That of the order, if there was only one: it comes again just the same, and the platform counts the invocation as failed, on
+    /// which there is an alarm.
+    pub async fn each<O, A>(self, take_up: impl AsyncFn(O) -> Result<()>) -> Result<Answer<A>>
     where
         O: DeserializeOwned,
     {
         let mut failures = Vec::new();
+        let alone = self.records.len() == 1;
         for message in self.records {
             let order = serde_json::from_str(message.body.as_deref().unwrap_or_default());
             let order = order.map_err(|e| Error::invalid(format!("the message is not an order: {e}")));
@@ -72,11 +77,14 @@ impl Orders {
             };
             if let Err(e) = taken {
                 let cause = std::error::Error::source(&e).map(ToString::to_string);
-                tracing::error!(kind = %e.kind(), error = %e, cause, "an order could not be taken up; it comes again");
+                tracing::error!(kind = %e.kind(), error = %e, cause, "an order failed; it comes again");
+                if alone {
+                    return Err(e);
+                }
                 failures.push(Failure { message_id: message.message_id.unwrap_or_default() });
             }
         }
-        Answer::Orders { failures }
+        Ok(Answer::Orders { failures })
     }
 }
 
@@ -100,16 +108,25 @@ mod tests {
             panic!("orders")
         };
         let taken = std::sync::Mutex::new(Vec::new());
-        let answer: Answer<()> = orders
-            .each(async |order: Request| {
-                taken.lock().expect("alone").push(order.n);
-                if order.n == 2 { Err(Error::unavailable("busy")) } else { Ok(()) }
-            })
-            .await;
+        let answer = orders.each::<_, ()>(async |order: Request| {
+            taken.lock().expect("alone").push(order.n);
+            if order.n == 2 { Err(Error::unavailable("busy")) } else { Ok(()) }
+        });
+        let answer = answer.await.expect("some did not fail");
         assert_eq!(*taken.lock().expect("alone"), [1, 2, 5]);
         let said = serde_json::to_string(&answer).expect("JSON");
         let failed = ["1", "2", "3"].map(|id| format!(r#"{{"itemIdentifier":"{id}"}}"#)).join(",");
         assert_eq!(said, format!(r#"{{"batchItemFailures":[{failed}]}}"#));
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_alone_fails_the_invocation() {
+        let event = r#"{"Records":[{"messageId":"1","body":"{\"n\":1}"}]}"#;
+        let Event::Orders(orders) = serde_json::from_str::<Event<Request>>(event).expect("parses") else {
+            panic!("orders")
+        };
+        let failed = orders.each::<_, ()>(async |_: Request| Err(Error::unavailable("busy"))).await;
+        assert_eq!(failed.expect_err("it failed").to_string(), "busy");
     }
 
     #[test]

@@ -71,16 +71,31 @@ impl Target for PgTarget {
         let server = crate::describe::server(&mut wire).await?;
         let is_project = crate::project::is_project(&mut wire).await?;
         let in_use = before::is_in_use(&mut wire, &outline.tables, is_project).await?;
-        if in_use {
-            replace::check(&mut wire, outline, is_project).await?;
+        let mut replaced = None;
+        if in_use && outline.replace {
+            match replace::check(&mut wire, outline, is_project).await {
+                Err(e) if e.kind() == ErrorKind::Conflict => replaced = Some(e.to_string()),
+                checked => checked?,
+            }
         }
         wire.end().await;
-        Ok(Standing { system_identifier: server.system_identifier, database_oid: server.database_oid, in_use })
+        Ok(Standing {
+            system_identifier: server.system_identifier,
+            database_oid: server.database_oid,
+            in_use,
+            replaced,
+        })
     }
 
     async fn begin(&self, outline: Outline) -> Result<Box<dyn Loading>> {
-        if outline.replace && self.inspect(&outline).await?.in_use {
-            return replace::begin(&self.settings, outline).await;
+        if outline.replace {
+            let standing = self.inspect(&outline).await?;
+            if let Some(replaced) = standing.replaced {
+                return Err(Error::conflict(replaced));
+            }
+            if standing.in_use {
+                return replace::begin(&self.settings, outline).await;
+            }
         }
         let TargetSettings { address, clients, sessions } = self.settings.clone();
         let mut restorer = session::connect(&address).await?;

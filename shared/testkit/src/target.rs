@@ -58,9 +58,14 @@ impl MemoryTarget {
 
 #[async_trait::async_trait]
 impl Target for MemoryTarget {
-    async fn inspect(&self, _outline: &Outline) -> Result<Standing> {
+    async fn inspect(&self, outline: &Outline) -> Result<Standing> {
         let Server { system_identifier, database_oid, .. } = server();
-        let inspect = || Ok(Standing { system_identifier, database_oid, in_use: self.is_finished() });
+        let inspect = || {
+            let state = lock(&self.state);
+            let same = state.finished && outline.replace && state.snapshot == Some(outline.snapshot);
+            let replaced = same.then(|| "the target was replaced by this snapshot already".to_owned());
+            Ok(Standing { system_identifier, database_oid, in_use: state.finished, replaced })
+        };
         self.faults.call("target", "inspect", "", inspect).await
     }
 

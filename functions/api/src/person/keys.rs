@@ -15,6 +15,8 @@ const FRESH_S: i64 = 10 * 60;
 const STALE_S: i64 = 60 * 60;
 /// A key that is not known, or an issuer that does not answer, is asked for again after so long.
 const PAUSE_S: i64 = 30;
+/// But sooner while there are none at all: nobody is let in meanwhile.
+const PAUSE_WITHOUT_S: i64 = 2;
 /// More keys than any issuer has.
 const KEYS_MAX: usize = 64;
 
@@ -57,7 +59,9 @@ impl Keys {
         let now = self.clock.now();
         let since = |at: Option<Timestamp>| at.map_or(i64::MAX, |at| now.since(at).max(0) / 1_000);
         let is_fresh = since(kept.fetched_at) < FRESH_S;
-        if (!is_fresh || kept.find(id).is_none()) && since(kept.tried_at) >= PAUSE_S {
+        let is_usable = since(kept.fetched_at) < FRESH_S + STALE_S;
+        let pause_s = if is_usable { PAUSE_S } else { PAUSE_WITHOUT_S };
+        if (!is_fresh || kept.find(id).is_none()) && since(kept.tried_at) >= pause_s {
             kept.tried_at = Some(now);
             match self.source.fetch().await {
                 Ok(document) => match parse(&document) {

@@ -8,7 +8,7 @@ use crate::page::Paging;
 use crate::person::Right;
 use crate::problem::{OneProblems, Problem, ReadProblems, WriteProblems};
 use crate::request::{Caller, Viewer};
-use crate::write::{Done, Key, Write, chosen, write};
+use crate::write::{Done, Key, Write, chosen, count, write};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
@@ -63,7 +63,9 @@ pub(crate) async fn request(
     let (now, policy) = (api.clock.now(), api.house.retention);
     let right = caller.person.require(Right::Administer);
     if body.dry_run {
+        // It changes nothing, and is answered anew each time.
         key.required()?;
+        count(&api, &caller).await?;
         right?;
         let plan = prune::forecast(&*api.catalog, &policy, now).await?;
         return Ok(axum::Json(CleanupPlan::of(policy, plan)).into_response());

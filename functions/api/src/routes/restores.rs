@@ -8,7 +8,7 @@ use crate::page::Paging;
 use crate::person::Right;
 use crate::problem::{OneProblems, Problem, ReadProblems, WriteProblems};
 use crate::request::{Caller, Viewer};
-use crate::write::{Done, Key, Write, chosen, write};
+use crate::write::{Done, Key, Write, chosen, count, write};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -83,7 +83,9 @@ pub(crate) async fn request(
         )),
     };
     if body.dry_run {
+        // It changes nothing, and is answered anew each time.
         key.required()?;
+        count(&api, &caller).await?;
         caller.person.require(Right::Restore(into))?;
         has_database()?;
         return Ok(axum::Json(restore::plan(&*api.catalog, &wish).await?).into_response());
@@ -118,6 +120,7 @@ pub(crate) async fn approve(
     Id(id): Id<RestoreId>,
     _: NoBody,
 ) -> Result<Response, Problem> {
+    caller.person.require(Right::See)?;
     let record = restore::record(&*api.catalog, id).await?;
     let right = caller.person.require_restore(record.target_environment).and_then(|()| {
         match record.requested_by == caller.person.id {
@@ -154,6 +157,7 @@ pub(crate) async fn cancel(
     Id(id): Id<RestoreId>,
     _: NoBody,
 ) -> Result<Response, Problem> {
+    caller.person.require(Right::See)?;
     let record = restore::record(&*api.catalog, id).await?;
     let into = record.target_environment;
     let what = Write {

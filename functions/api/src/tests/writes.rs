@@ -31,7 +31,8 @@ async fn a_backup_is_asked_for_and_followed() {
         (cancelled.body["status"].as_str(), cancelled.body["error"].as_str()),
         (Some("failed"), Some("it was cancelled"))
     );
-    assert_eq!(stage.post_as("ana", &OPERATOR, &format!("{place}/cancel"), None).await.status, 409);
+    assert_eq!(stage.post_as("ana", &OPERATOR, &format!("{place}/cancel"), None).await.status, 200, "it is so already");
+    assert_eq!(stage.post_as("ben", &OPERATOR, &format!("{place}/cancel"), None).await.status, 409);
     assert_eq!(
         stage.post_as("ana", &OPERATOR, &format!("{place}/cancel"), Some(json!({"force": true}))).await.status,
         400
@@ -220,4 +221,53 @@ async fn a_cleanup_says_what_it_would_remove_and_is_followed() {
     assert_eq!(stage.post("/v1/cleanup", json!({"dryRun": true})).await.body["removed"], 0);
     let free = stage.post(&format!("/v1/backups/{}/pin", old.id), json!({"pinned": false})).await;
     assert!(free.body.get("pin").is_none());
+}
+
+/// Each of the others, interrupted anywhere and sent again: it is answered as if nothing had been.
+#[tokio::test]
+async fn whatever_is_asked_for_and_interrupted_is_done_when_it_is_sent_again() {
+    let who = ["admin", "operator", "restorer", "aal2"];
+    for what in
+        ["backup.cancel", "backup.pin", "restore.request", "restore.approve", "restore.cancel", "cleanup.request"]
+    {
+        let prepare = async || {
+            let stage = Stage::with(|house| house.approval_s = Some(600));
+            stage.add_backup(1).await;
+            let pending = stage.post_with("ben", &who, "/v1/backups", None, "prepare-1").await;
+            let production = json!({
+                "backupId": id(1), "targetEnvironment": "production", "confirmation": confirmation("production", id(1)),
+            });
+            let restore = stage.post_with("ben", &who, "/v1/restores", Some(production), "prepare-2").await;
+            let place = |answer: &super::Answer| answer.header("location").expect("a place").to_owned();
+            let (path, body) = match what {
+                "backup.cancel" => (format!("{}/cancel", place(&pending)), None),
+                "backup.pin" => (format!("/v1/backups/{}/pin", id(1)), Some(json!({"pinned": true}))),
+                "restore.request" => {
+                    ("/v1/restores".to_owned(), Some(json!({"backupId": "latest", "targetEnvironment": "staging"})))
+                }
+                "restore.approve" => (format!("{}/approve", place(&restore)), None),
+                "restore.cancel" => (format!("{}/cancel", place(&restore)), None),
+                _ => ("/v1/cleanup".to_owned(), None),
+            };
+            (stage, path, body)
+        };
+        let steps = {
+            let (stage, path, body) = prepare().await;
+            let before = stage.world.faults.steps();
+            let answer = stage.post_with("ana", &who, &path, body, "k").await;
+            assert!(matches!(answer.status, 200 | 202), "{what}: {}", answer.body);
+            stage.world.faults.steps() - before
+        };
+        for when in [When::BeforeEffect, When::AfterEffect] {
+            for step in 1..=steps {
+                let (stage, path, body) = prepare().await;
+                stage.world.faults.arm(stage.world.faults.steps() + step, when, ErrorKind::Unavailable);
+                let first = stage.post_with("ana", &who, &path, body.clone(), "k").await;
+                stage.world.faults.heal();
+                assert!(matches!(first.status, 200 | 202 | 503), "{what} {when:?} at {step}: {}", first.body);
+                let again = stage.post_with("ana", &who, &path, body, "k").await;
+                assert!(matches!(again.status, 200 | 202), "{what} {when:?} at {step}: {}", again.body);
+            }
+        }
+    }
 }

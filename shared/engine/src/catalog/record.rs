@@ -7,7 +7,7 @@ use super::replica::{Replica, ReplicaState};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::id::{AttemptId, SnapshotId};
-use crate::limits::{FINDINGS_KEPT, HAND_OVERS_IDLE_MAX};
+use crate::limits::{FINDINGS_KEPT, HAND_OVERS_IDLE_MAX, LEASE_TTL_S};
 use crate::stage::Sha256;
 use crate::vault::{VaultPlace, VaultRole};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,9 @@ pub struct HandOvers {
     pub disk_bytes: u64,
     /// Since so many attempts that has not grown.
     pub idle: u32,
+    /// Whether nobody works on it until the next order is taken up.
+    #[serde(default)]
+    pub waits: bool,
 }
 
 /// Something that a person should know, and that did not stop the backup.
@@ -304,10 +307,21 @@ impl SnapshotRecord {
                 current.epoch, self.id
             )));
         }
+        // The same lease: an order that came twice.
+        if self.attempt.is_some_and(|a| a.epoch == attempt.epoch) && self.is_worked_on(now) {
+            return Err(Error::conflict(format!("another invocation works on backup {} at the moment", self.id)));
+        }
         self.attempt = Some(attempt);
+        self.hand_overs.waits = false;
         self.status = Status::InProgress;
         self.heartbeat_at = self.heartbeat_at.max(now);
         Ok(())
+    }
+
+    /// Whether an attempt works on it, as far as its last word tells.
+    pub fn is_worked_on(&self, now: Timestamp) -> bool {
+        let beats = now.since(self.heartbeat_at) < LEASE_TTL_S * 1_000;
+        self.status == Status::InProgress && self.attempt.is_some() && !self.hand_overs.waits && beats
     }
 
     /// An attempt is out of time, and leaves the rest to another. It had covered `disk_bytes` of `total` on the source's disk.
@@ -324,6 +338,7 @@ impl SnapshotRecord {
             past.idle += 1;
         }
         past.count += 1;
+        past.waits = true;
         if past.idle >= HAND_OVERS_IDLE_MAX {
             let mb = |bytes: u64| bytes / 1_000_000;
             return Err(Error::exhausted(format!(
@@ -440,6 +455,10 @@ impl SnapshotRecord {
     /// # Errors
     /// `Conflict` when it is settled, or whole in the primary vault.
     pub fn cancel(&mut self, by: &str, now: Timestamp) -> Result<bool> {
+        // Asked once more, because the answer was lost.
+        if self.cancelled.as_ref().is_some_and(|c| c.by == by) {
+            return Ok(false);
+        }
         self.require_open()?;
         if self.summary.is_some() {
             return Err(Error::conflict(format!(

@@ -129,18 +129,23 @@ impl Backup {
         // Every line that follows says which backup it is about.
         let span = tracing::info_span!("backup", backup = %id);
         let result = self.run_leased(id, request, &lease).instrument(span).await;
-        // Whoever goes on finds the lease its own. One that cannot be given back expires by itself.
-        if !matches!(result, Ok(BackupOutcome::HandedOver(_)))
-            && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await
-        {
+        // Whoever goes on, or works on it already, finds the lease its own. One that cannot be given back expires by itself.
+        let stays = match &result {
+            Ok(BackupOutcome::HandedOver(_)) => true,
+            Ok(BackupOutcome::Busy(_)) => {
+                record(&*self.catalog, id).await.is_ok_and(|record| record.is_worked_on(self.clock.now()))
+            }
+            _ => false,
+        };
+        if !stays && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await {
             tracing::warn!(backup = %id, error = %e, "could not give the lease back");
         }
         result
     }
 
     async fn run_leased(&self, id: SnapshotId, request: BackupRequest, lease: &Lease) -> Result<BackupOutcome> {
-        settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, Some((&self.settings.source, lease.epoch)))
-            .await?;
+        let held = Some((self.settings.source.as_str(), lease.epoch));
+        settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, held, Some(id)).await?;
         let attempt = AttemptRecord { id: AttemptId::new(&*self.clock, &*self.entropy)?, epoch: lease.epoch };
         let record = match self.begin(id, &request.order, attempt).await {
             Ok(record) => record,
@@ -345,7 +350,10 @@ impl Backup {
                 false => Ok(false),
             };
             match catalog::amend(&*self.catalog, id, tell).await {
-                Ok(record) if record.cancelled.is_some() && phase != Phase::Committing => return Ok(Ended::Cancelled),
+                // Asked now: it may have begun to commit meanwhile.
+                Ok(record) if record.cancelled.is_some() && counters.progress().0 != Phase::Committing => {
+                    return Ok(Ended::Cancelled);
+                }
                 Ok(_) => (told, misses) = (Some((phase, progress)), 0),
                 Err(e) if e.kind() == ErrorKind::Conflict => {
                     return Err(e.context("tell how far the backup is"));
@@ -361,7 +369,7 @@ impl Backup {
 
 /// Settles records of attempts that stopped without a word: those with an epoch below that of the lease that the caller
 /// holds for the source, or, without one, those whose heartbeat is older than any lease. One whose inventory is in the
-/// primary vault was committed; any other failed. Gives the ids that it settled.
+/// primary vault was committed; any other failed. The caller's `own` is left alone. Gives the ids that it settled.
 ///
 /// # Errors
 /// Those of the catalog and the vault.
@@ -370,12 +378,16 @@ pub async fn settle_abandoned(
     vaults: &Vaults,
     clock: &dyn Clock,
     held: Option<(&str, u64)>,
+    own: Option<SnapshotId>,
 ) -> Result<Vec<SnapshotId>> {
     let (mut before, mut settled) = (None, Vec::new());
     loop {
         let page = catalog::list::<SnapshotRecord>(catalog, before, 100).await.context("list the backups' records")?;
         for record in &page.records {
             let now = clock.now();
+            if Some(record.id) == own {
+                continue;
+            }
             let Some(attempt) = record.attempt else {
                 if request::give_up_lost(catalog, record, now).await? {
                     settled.push(record.id);

@@ -18,7 +18,7 @@ mod survey;
 mod sweep;
 
 pub use marks::Marks;
-pub use record::{Expired, PruneOutcome, PruneRecord, VaultTally};
+pub use record::{Expired, PruneOutcome, PruneRecord, VaultTally, give_up_lost};
 pub use request::{forecast, record, request};
 
 use crate::catalog::{self, Catalog};
@@ -95,16 +95,20 @@ impl Prune {
             }
         }
         let until = request.deadline.unwrap_or_else(|| now.plus_s(PRUNE_LEASE_S));
-        let lease = self.catalog.acquire(LEASE, &id.to_string(), now, until).await.context("take the lease to prune");
+        // An order that comes twice is another holder: only one of them acts.
+        let holder = format!("{id}/{}", PruneId::new(&*self.clock, &*self.entropy)?);
+        let lease = self.catalog.acquire(LEASE, &holder, now, until).await.context("take the lease to prune");
         let lease = match lease {
             Ok(lease) => lease,
-            Err(e) => {
-                let busy = e.kind() == ErrorKind::Conflict;
-                return Err(if busy { self.note_stopped(request, id, e).await } else { e });
+            Err(e) if e.kind() == ErrorKind::Conflict && !e.to_string().contains(&id.to_string()) => {
+                return Err(self.note_stopped(request, id, e).await);
             }
+            Err(e) => return Err(e),
         };
         let result = match self.run_leased(id, request).await {
             Ok(pruned) => Ok(pruned),
+            // It comes again.
+            Err(e) if e.kind() == ErrorKind::Unavailable => Err(e),
             Err(e) => Err(self.note_stopped(request, id, e).await),
         };
         if let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await {

@@ -188,7 +188,7 @@ impl Replicate {
     /// When the primary vault or the catalog cannot be listed. What is wrong with one snapshot is reported, and does not
     /// keep the others back.
     pub async fn reconcile(&self) -> Result<Reconciled> {
-        let settled = backup::settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, None).await?;
+        let settled = backup::settle_abandoned(&*self.catalog, &self.vaults, &*self.clock, None, None).await?;
         let mut report = Reconciled { settled, ..Reconciled::default() };
         for id in inventory::list(&**self.vaults.primary()).await? {
             report.snapshots += 1;

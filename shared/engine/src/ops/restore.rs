@@ -32,11 +32,11 @@ use crate::catalog::{Catalog, Warning};
 use crate::clock::{Clock, Timestamp};
 use crate::compress::decompress;
 use crate::digest::RowTally;
-use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::id::SnapshotId;
 use crate::inventory::Inventory;
 use crate::keyring::{Keyring, Purpose, context};
-use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, SCHEMA_BYTES_MAX};
+use crate::limits::{DEADLINE_MARGIN_MAX_S, DEADLINE_MARGIN_MIN_S, SAFETY_WAIT_MAX_S, SCHEMA_BYTES_MAX};
 use crate::manifest::{Manifest, TableManifest};
 use crate::mask::Masking;
 use crate::message;
@@ -221,10 +221,25 @@ impl Restore {
             return self.fill(outline, &manifest, &masker, Others::Overwrite, Vec::new()).await;
         };
         let standing = self.target.inspect(&outline).await.context("look at the target")?;
+        if let Some(replaced) = standing.replaced {
+            // Whoever noted that all was proven, and was stopped, had come to its end.
+            let noted = self.journal.as_ref().and_then(|journal| journal.noted());
+            return noted.cloned().ok_or_else(|| Error::conflict(replaced).context("look at the target"));
+        }
         let mut warnings = Vec::new();
         if standing.in_use && replace.needs_safety_snapshot {
             self.counters.enter(RestorePhase::SafetyBackup);
+            let looked_at = self.clock.now();
             let id = safety::require(self, &standing, asked_at, deadline).await?;
+            // What is left of this invocation may not be enough for what follows, and another has all of its time.
+            if self.journal.is_some()
+                && deadline.is_some()
+                && self.clock.now().since(looked_at) > SAFETY_WAIT_MAX_S * 1_000
+            {
+                return Err(Error::unavailable(format!(
+                    "the safety snapshot {id} is there now; another invocation goes on"
+                )));
+            }
             let message =
                 format!("{} was backed up before it was replaced: the safety snapshot is {id}", replace.environment);
             warnings.push(Warning { code: "safety_snapshot".to_owned(), message });
@@ -250,14 +265,20 @@ impl Restore {
         warnings.extend(masking::warnings(manifest, &outline.tables));
         let (scope, masked) = (outline.scope.clone(), outline.masked);
         let noted = self.journal.as_ref().and_then(|journal| journal.noted());
-        let loading: Arc<dyn Loading> = match (self.target.begin(outline).await, noted) {
-            (Ok(loading), _) => loading.into(),
-            // It is not empty, or was replaced by this snapshot: an earlier run had come to its end.
-            (Err(e), Some(noted)) if matches!(e.kind(), ErrorKind::Invalid | ErrorKind::Conflict) => {
-                tracing::info!(backup = %manifest.snapshot, why = %e, "an earlier run had come to its end");
-                return Ok(noted.clone());
+        let outline_again = noted.is_some().then(|| outline.clone());
+        let loading: Arc<dyn Loading> = match self.target.begin(outline).await {
+            Ok(loading) => loading.into(),
+            Err(e) => {
+                if let (Some(noted), Some(outline)) = (noted, outline_again)
+                    && let Ok(standing) = self.target.inspect(&outline).await
+                    && (standing.replaced.is_some() || (standing.in_use && !outline.replace))
+                {
+                    // All was proven into an empty target, and nothing of an interrupted restore is in it any more.
+                    tracing::info!(backup = %manifest.snapshot, why = %e, "an earlier run had come to its end");
+                    return Ok(noted.clone());
+                }
+                return Err(e.context("begin to write the target"));
             }
-            (Err(e), _) => return Err(e.context("begin to write the target")),
         };
         let taken = taken(manifest, &*loading, masker);
         self.counters.begin(&taken, loading.loaded());
@@ -280,6 +301,8 @@ impl Restore {
         if let Some(journal) = &self.journal {
             journal.note(&restored).await.context("note that the restore is proven")?;
         }
+        // From here on nobody stops it: what is dropped while it is put in its place may be in its place all the same.
+        self.counters.enter(RestorePhase::Finishing);
         restored.warnings.extend(loading.finish().await.context("end the restore")?);
         tracing::info!(backup = %manifest.snapshot, rows = restored.rows, blobs = blobs.blobs, "restore is proven");
         Ok(restored)
@@ -331,14 +354,19 @@ impl Restore {
         deadline: Timestamp,
     ) -> Result<T> {
         let left_ms = deadline.since(self.clock.now()) - deadline_margin_s(deadline, asked_at) * 1_000;
+        tokio::pin!(work);
         tokio::select! {
             biased;
-            done = work => done,
-            () = self.clock.sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))) => Err(Error::exhausted(
-                "the restore does not fit into one invocation, and a database in use is replaced in one transaction or not at all; nothing was \
-                 changed. Replace fewer schemas at a time, give the function more time or memory, or restore into an empty database"
-            )),
+            done = &mut work => return done,
+            () = self.clock.sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))) => {}
         }
+        if self.counters.is_finishing() {
+            return work.await;
+        }
+        Err(Error::exhausted(
+            "the restore does not fit into one invocation, and a database in use is replaced in one transaction or not at all; nothing was \
+             changed. Replace fewer schemas at a time, give the function more time or memory, or restore into an empty database",
+        ))
     }
 
     /// Also gives what masks its rows: under a key that is made again from the manifest's own, whenever its restore goes on.

@@ -19,7 +19,7 @@ use crate::keyring::{KeyService, SecondKey};
 use crate::layout::ROOT;
 use crate::limits::{LOOKS_IN_FLIGHT, RECORDS_KEPT_S, STALLED_S, USAGE_EVERY_S, USAGE_GROWTH_RECORDS, WATCH_RECORDS};
 use crate::ops::drill::{DrillOutcome, DrillRecord};
-use crate::ops::prune::{PruneOutcome, PruneRecord};
+use crate::ops::prune::{self, PruneOutcome, PruneRecord};
 use crate::ops::restore;
 use crate::ops::verify::{VerificationRecord, VerifyOutcome};
 use crate::queue::EVERYTHING;
@@ -104,6 +104,7 @@ impl Watch {
     pub async fn run(&self) -> Result<Watched> {
         let now = self.clock.now();
         restore::give_up_lost(&*self.catalog, now).await.context("give up restores that nobody goes on with")?;
+        prune::give_up_lost(&*self.catalog, now).await.context("give up cleanups that nobody goes on with")?;
         let records = catalog::all::<SnapshotRecord>(&*self.catalog).await?;
         let mut vitals = of_backups(&records, now);
         let first = records.iter().map(|r| r.started_at).min();

@@ -12,7 +12,7 @@ use crate::wire::{Wire, parsed, text};
 use engine::catalog::Warning;
 use engine::error::{Error, ErrorKind, Result, ResultExt};
 use engine::source::{Role, quote_identifier};
-use engine::target::{Outline, TableOutline};
+use engine::target::{EXCLUDED, Outline, Rows, TableOutline};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub(super) struct Found {
 pub(super) async fn lock(restorer: &mut Wire, outline: &Outline) -> Result<Found> {
     let locked = restorer.query(&format!("select pg_try_advisory_lock({LOCK})")).await?;
     if text(locked.first().ok_or_else(|| Error::internal("no answer to the lock"))?, 0)? != "t" {
-        return Err(Error::conflict("another restore into this database is running; wait until it has ended"));
+        return Err(Error::unavailable("another restore into this database is running; wait until it has ended"));
     }
     end_others(restorer).await?;
     let mine = restorer.query("select to_regclass('backup_restore.restore') is not null").await?;
@@ -142,8 +142,16 @@ pub(super) async fn take(restorer: &mut Wire, outline: &Outline, is_project: boo
 }
 
 /// A scope as text, by which an interrupted restore is known.
+/// What is restored, as the mark of an interrupted restore has it: the scope, and the tables whose rows the request leaves out.
 fn scope_of(outline: &Outline) -> Result<String> {
-    serde_json::to_string(&outline.scope).map_err(|e| Error::internal("a scope is no JSON").with_source(e))
+    let scope =
+        serde_json::to_string(&outline.scope).map_err(|e| Error::internal("a scope is no JSON").with_source(e))?;
+    let excluded = outline.tables.iter().filter(|t| matches!(&t.rows, Rows::LeftOut(why) if why == EXCLUDED));
+    let excluded: Vec<String> = excluded.map(|t| t.table.quoted()).collect();
+    if excluded.is_empty() {
+        return Ok(scope);
+    }
+    Ok(format!("{scope} without {}", excluded.join(", ")))
 }
 
 /// Ends what a restore that was killed left running: it would go on making an index.

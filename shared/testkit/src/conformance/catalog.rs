@@ -53,7 +53,7 @@ fn full(id: SnapshotId) -> SnapshotRecord {
     let progress = Progress { percent: 42, tables_total: 7, tables: 3, rows, bytes, bytes_stored: 1, blobs, segments };
     record.part = Some("orders".to_owned());
     record.full_reason = Some("it is the first".to_owned());
-    record.hand_overs = HandOvers { count: 3, disk_bytes: 1 << 40, idle: 2 };
+    record.hand_overs = HandOvers { count: 3, disk_bytes: 1 << 40, idle: 2, waits: true };
     record.advance(attempt, Phase::Copying, progress, now).expect("advances");
     let summary = SnapshotSummary {
         taken_at: now,

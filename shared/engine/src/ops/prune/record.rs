@@ -8,7 +8,7 @@ use crate::claim::Claim;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::{PruneId, SnapshotId};
-use crate::limits::{CLAIM_KEPT_S, RECORDS_KEPT_S};
+use crate::limits::{CLAIM_KEPT_S, ORDER_LOST_S, PAGE_MAX, PRUNE_LOST_S, RECORDS_KEPT_S};
 use crate::ops::restore::{Hold, RestoreRecord};
 use crate::quota;
 use crate::retention::{Decision, Reason, RetentionPolicy};
@@ -216,8 +216,36 @@ pub(super) async fn forget_holds(catalog: &dyn Catalog, now: Timestamp) -> Resul
     catalog::forget(catalog, |hold: &Hold| hold.until <= now).await
 }
 
-/// The snapshots that restores read at the moment.
+/// The snapshots that restores read at the moment, or will.
 pub(super) async fn restoring(catalog: &dyn Catalog, now: Timestamp) -> Result<BTreeSet<SnapshotId>> {
     let holds = catalog::all::<Hold>(catalog).await?;
-    Ok(holds.iter().filter(|h| h.until > now).map(|h| h.snapshot).collect())
+    let asked = catalog::all::<RestoreRecord>(catalog).await?;
+    let held = holds.iter().filter(|h| h.until > now).map(|h| h.snapshot);
+    Ok(held.chain(asked.iter().filter(|r| !r.is_settled()).map(|r| r.backup_id)).collect())
+}
+
+/// Gives up runs that people asked for and that did not come to their end: their orders must be lost.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn give_up_lost(catalog: &dyn Catalog, now: Timestamp) -> Result<u64> {
+    let is_lost = |run: &PruneRecord| {
+        let wait_s = if run.outcome == PruneOutcome::Asked { ORDER_LOST_S } else { PRUNE_LOST_S };
+        run.requested_by.is_some() && !run.is_over() && run.started_at.plus_s(wait_s) <= now
+    };
+    let page = catalog::list::<PruneRecord>(catalog, None, PAGE_MAX).await?;
+    let mut given_up = 0;
+    for id in page.records.iter().filter(|run| is_lost(run)).map(|run| run.id) {
+        let give_up = |run: &mut PruneRecord| {
+            let lost = is_lost(run);
+            if lost {
+                (run.outcome, run.completed_at) = (PruneOutcome::Failed, Some(now));
+                run.error = Some("no function went on with it: its order was lost; ask again".to_owned());
+            }
+            Ok(lost)
+        };
+        catalog::amend(catalog, id, give_up).await?;
+        given_up += 1;
+    }
+    Ok(given_up)
 }

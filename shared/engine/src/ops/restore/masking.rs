@@ -8,7 +8,7 @@ use crate::mask::Masking;
 use crate::policy::{Policies, Rule, TableMask};
 use crate::scope::{RelationName, Scope};
 use crate::source::{RowStream, Table};
-use crate::target::{Rows, TableOutline};
+use crate::target::{EXCLUDED, Rows, TableOutline};
 use futures::{StreamExt, stream};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -122,7 +122,7 @@ pub(super) fn exclude(
     }
     let excluded = |t: &Table| scope.schemas.contains(&t.schema) || scope.tables.iter().any(|name| is(name, t));
     for outline in tables.iter_mut().filter(|outline| excluded(&outline.table)) {
-        outline.rows = Rows::LeftOut("the request excludes them".to_owned());
+        outline.rows = Rows::LeftOut(EXCLUDED.to_owned());
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 //! Always holds: only one run at a time works on an environment; whatever happens, the record ends completed or failed, or another
 //! order is on its way; an order that comes twice, late, or after the restore was cancelled does nothing.
 
-use super::{Journal, Restore, RestoreCounters, RestoreRecord, Restored, deadline_margin_s};
+use super::{Journal, Restore, RestoreCounters, RestorePhase, RestoreRecord, Restored, deadline_margin_s};
 use crate::catalog::{self, AttemptRecord, CANCELLED, Catalog, Lease};
 use crate::clock::{Clock, Entropy, Timestamp};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::id::{AttemptId, RestoreId};
-use crate::limits::{LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS, RESTORE_RETRY_S, TURN_S, TURN_WAIT_MAX_S};
+use crate::limits::{HAND_OVER_S, LEASE_RENEW_S, LEASE_TTL_S, PROGRESS_MS, RESTORE_RETRY_S, TURN_S, TURN_WAIT_MAX_S};
 use crate::queue::{Queue, RestoreOrder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,10 +89,15 @@ impl Ordered {
         };
         let span = tracing::info_span!("ordered", restore = %id);
         let result = Box::pin(self.run_leased(order, &lease, deadline, make)).instrument(span).await;
-        // Whoever goes on finds the lease its own. One that cannot be given back expires by itself.
-        if !matches!(result, Ok(RestoreOutcome::HandedOver(_)))
-            && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await
-        {
+        // Whoever goes on, or works on it already, finds the lease its own. One that cannot be given back expires by itself.
+        let stays = match &result {
+            Ok(RestoreOutcome::HandedOver(_)) => true,
+            Ok(RestoreOutcome::Skipped(_)) => {
+                super::record(&*self.catalog, id).await.is_ok_and(|record| record.is_worked_on(self.clock.now()))
+            }
+            _ => false,
+        };
+        if !stays && let Err(e) = self.catalog.renew(&lease, Timestamp::from_millis(0)).await {
             tracing::warn!(restore = %id, error = %e, "could not give the lease back");
         }
         result
@@ -117,7 +122,7 @@ impl Ordered {
             Err(e) => return Err(e),
         };
         let request = record.request(deadline);
-        let loaded_before = record.progress.bytes;
+        let (loaded_before, phase_before) = (record.progress.bytes, record.phase);
         let journal = RecordJournal {
             catalog: Arc::clone(&self.catalog),
             id,
@@ -157,17 +162,21 @@ impl Ordered {
             }
         };
         tracing::info!(restore = %id, why = %again, "handed over");
+        // The order first: should it come without its hand-over having been noted, it does nothing, and this one comes again.
+        let next = RestoreOrder { restore_id: id, hand_overs: order.hand_overs + 1 };
+        let is_busy = again.kind() == ErrorKind::Unavailable;
+        self.queue
+            .send(&next, if is_busy { RESTORE_RETRY_S } else { HAND_OVER_S })
+            .await
+            .context("hand over to another invocation")?;
         let handed = catalog::amend(&*self.catalog, id, |record| {
-            let came_further = record.progress.bytes > loaded_before;
+            // Of what comes after the rows nothing tells how far it is, but that there was time for it.
+            let works = !is_busy && record.phase > RestorePhase::Loading;
+            let came_further = works || record.progress.bytes > loaded_before || record.phase > phase_before;
             record.hand_over(attempt.id, came_further, now).map(|()| true)
         });
         match handed.await {
-            Ok(record) => {
-                let next = RestoreOrder { restore_id: id, hand_overs: record.hand_overs };
-                let after_s = if again.kind() == ErrorKind::Unavailable { RESTORE_RETRY_S } else { 0 };
-                self.queue.send(&next, after_s).await.context("hand over to another invocation")?;
-                Ok(RestoreOutcome::HandedOver(Box::new(record)))
-            }
+            Ok(record) => Ok(RestoreOutcome::HandedOver(Box::new(record))),
             Err(e) if e.kind() == ErrorKind::Exhausted => self.give_up(id, attempt.id, &format!("{again}; {e}")).await,
             Err(e) if e.kind() == ErrorKind::Conflict => Ok(RestoreOutcome::Skipped(e.to_string())),
             Err(e) => Err(e),
@@ -209,7 +218,8 @@ impl Ordered {
     async fn wait_for_turn(&self, order: RestoreOrder, busy: &Error) -> Result<RestoreOutcome> {
         let now = self.clock.now();
         let record = catalog::amend(&*self.catalog, order.restore_id, |record| {
-            if now.since(record.started_at) > TURN_WAIT_MAX_S * 1_000 {
+            let since = record.approval.as_ref().and_then(|a| a.at).unwrap_or(record.started_at);
+            if record.hand_overs == 0 && now.since(since) > TURN_WAIT_MAX_S * 1_000 {
                 return Ok(record.abandon("other restores into the same environment were made all the time", now));
             }
             record.heartbeat_at = record.heartbeat_at.max(now);
@@ -241,12 +251,15 @@ impl Ordered {
         loop {
             self.clock.sleep(Duration::from_millis(PROGRESS_MS)).await;
             let now = self.clock.now();
-            if deadline.is_some_and(|d| d.since(now) <= margin_ms) {
+            if deadline.is_some_and(|d| d.since(now) <= margin_ms) && !counters.is_finishing() {
                 return Ok(Ended::OutOfTime);
             }
             if now.since(renewed) >= LEASE_RENEW_S * 1_000 {
                 match self.catalog.renew(lease, now.plus_s(LEASE_TTL_S)).await {
                     Ok(_) => renewed = now,
+                    Err(e) if counters.is_finishing() => {
+                        tracing::warn!(restore = %id, error = %e, "could not renew the lease; the restore comes to its end");
+                    }
                     Err(e)
                         if e.kind() == ErrorKind::Conflict
                             || now.since(renewed) >= (LEASE_TTL_S - LEASE_RENEW_S) * 1_000 =>
@@ -264,9 +277,11 @@ impl Ordered {
                 false => Ok(false),
             };
             match catalog::amend(&*self.catalog, id, tell).await {
-                Ok(record) if record.cancelled.is_some() => return Ok(Ended::Cancelled),
+                Ok(record) if record.cancelled.is_some() && !counters.is_finishing() => return Ok(Ended::Cancelled),
                 Ok(_) => told = Some((phase, progress)),
-                Err(e) if e.kind() == ErrorKind::Conflict => return Err(e.context("tell how far the restore is")),
+                Err(e) if e.kind() == ErrorKind::Conflict && !counters.is_finishing() => {
+                    return Err(e.context("tell how far the restore is"));
+                }
                 Err(e) => tracing::warn!(restore = %id, error = %e, "could not tell how far the restore is"),
             }
         }

@@ -29,18 +29,21 @@ pub enum RestorePhase {
     Proving,
     /// Objects of Storage are put back.
     Objects,
+    /// All is proven, and put in its place: it is not stopped any more.
+    Finishing,
     /// Nothing more is done.
     Done,
 }
 
 impl RestorePhase {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Preparing,
         Self::SafetyBackup,
         Self::Loading,
         Self::Completing,
         Self::Proving,
         Self::Objects,
+        Self::Finishing,
         Self::Done,
     ];
 
@@ -50,6 +53,7 @@ impl RestorePhase {
             Self::Completing => LOADED_PERCENT,
             Self::Proving => 85,
             Self::Objects => 95,
+            Self::Finishing => 99,
             Self::Done => 100,
         }
     }
@@ -120,6 +124,11 @@ impl RestoreCounters {
                 self.bytes.fetch_add(chunk.len() as u64, Relaxed);
             }
         }))
+    }
+
+    /// Whether it is not to be stopped any more.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.phase.load(Relaxed) >= RestorePhase::Finishing as u8
     }
 
     /// How far it is.

@@ -2,12 +2,12 @@
 
 use super::progress::{RestorePhase, RestoreProgress};
 use super::{Replace, RestoreRequest, Restored, Selection};
-use crate::catalog::{AttemptRecord, CANCELLED, Cancellation, Collection, Record, RecordId, Status};
+use crate::catalog::{AttemptRecord, CANCELLED, Cancellation, Collection, Record, RecordId, Status, Warning};
 use crate::clock::Timestamp;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::id::{AttemptId, RestoreId, SnapshotId};
-use crate::limits::RESTORE_IDLE_MAX;
+use crate::limits::{LEASE_TTL_S, RESTORE_HAND_OVERS_MAX, RESTORE_IDLE_MAX, RESTORE_WARNINGS_KEPT};
 use crate::scope::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -84,6 +84,9 @@ pub struct RestoreRecord {
     /// The run that works on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempt: Option<AttemptRecord>,
+    /// Whether no run works on it until the next order is taken up.
+    #[serde(default)]
+    pub waits: bool,
     /// How often it was handed over to another invocation,
     #[serde(default)]
     pub hand_overs: u32,
@@ -174,10 +177,21 @@ impl RestoreRecord {
         if let Some(current) = self.attempt.filter(|current| current.epoch > attempt.epoch) {
             return Err(Error::conflict(format!("a newer run (epoch {}) works on restore {}", current.epoch, self.id)));
         }
+        // The same lease: an order that came twice.
+        if self.attempt.is_some_and(|a| a.epoch == attempt.epoch) && self.is_worked_on(now) {
+            return Err(Error::conflict(format!("another run works on restore {} at the moment", self.id)));
+        }
         self.attempt = Some(attempt);
+        self.waits = false;
         self.status = Status::InProgress;
         self.heartbeat_at = self.heartbeat_at.max(now);
         Ok(())
+    }
+
+    /// Whether a run works on it, as far as its last word tells.
+    pub fn is_worked_on(&self, now: Timestamp) -> bool {
+        let beats = now.since(self.heartbeat_at) < LEASE_TTL_S * 1_000;
+        self.status == Status::InProgress && self.attempt.is_some() && !self.waits && beats
     }
 
     /// A run tells how far it is. A run that goes on with what another left begins anew with the phases, and the percentage stays.
@@ -211,25 +225,29 @@ impl RestoreRecord {
         self.require_open()?;
         self.require_attempt(attempt)?;
         self.hand_overs += 1;
+        self.waits = true;
         self.idle = if came_further { 0 } else { self.idle + 1 };
         self.heartbeat_at = self.heartbeat_at.max(now);
-        if self.idle >= RESTORE_IDLE_MAX {
+        if self.idle >= RESTORE_IDLE_MAX || self.hand_overs >= RESTORE_HAND_OVERS_MAX {
             return Err(Error::exhausted(format!(
-                "the last {} invocations came no further than those before them; give the function more time or memory",
-                self.idle
+                "the last {} of {} invocations came no further than those before them; give the function more time or memory",
+                self.idle, self.hand_overs
             )));
         }
         Ok(())
     }
 
-    /// All is proven, and only to be shown yet.
+    /// All is proven, and only to be shown yet. From now on it is not cancelled.
     ///
     /// # Errors
-    /// `Conflict` as [`Self::advance`].
+    /// `Conflict` when it was cancelled before; as [`Self::advance`].
     pub fn note(&mut self, attempt: AttemptId, restored: Restored) -> Result<()> {
         self.require_open()?;
         self.require_attempt(attempt)?;
-        self.restored = Some(restored);
+        if self.cancelled.is_some() {
+            return Err(Error::conflict(format!("restore {} was cancelled", self.id)));
+        }
+        self.restored = Some(few_warnings(restored));
         Ok(())
     }
 
@@ -243,7 +261,7 @@ impl RestoreRecord {
         self.progress.percent = 100;
         self.progress.rows = restored.rows;
         self.progress.bytes = restored.bytes;
-        self.restored = Some(restored);
+        self.restored = Some(few_warnings(restored));
         self.settle(Status::Completed, now);
         Ok(())
     }
@@ -264,12 +282,22 @@ impl RestoreRecord {
     /// # Errors
     /// `Conflict` when it is settled.
     pub fn cancel(&mut self, by: &str, now: Timestamp) -> Result<bool> {
+        // Asked once more, because the answer was lost.
+        if self.cancelled.as_ref().is_some_and(|c| c.by == by) {
+            return Ok(false);
+        }
         self.require_open()?;
+        if self.restored.is_some() {
+            return Err(Error::conflict(format!(
+                "restore {} is proven, and being put in its place: it cannot be stopped",
+                self.id
+            )));
+        }
         if self.cancelled.is_some() {
             return Ok(false);
         }
         self.cancelled = Some(Cancellation { at: now, by: by.to_owned() });
-        if self.attempt.is_none() {
+        if self.attempt.is_none() || self.waits {
             self.abandon(CANCELLED, now);
         }
         Ok(true)
@@ -295,4 +323,15 @@ impl RestoreRecord {
             _ => Err(Error::conflict(format!("run {attempt} no longer works on restore {}", self.id))),
         }
     }
+}
+
+/// As many warnings as fit into a record.
+fn few_warnings(mut restored: Restored) -> Restored {
+    let more = restored.warnings.len().saturating_sub(RESTORE_WARNINGS_KEPT);
+    if more > 0 {
+        restored.warnings.truncate(RESTORE_WARNINGS_KEPT);
+        let message = format!("{more} more warnings are in the log of `restore`");
+        restored.warnings.push(Warning { code: "more_warnings".to_owned(), message });
+    }
+    restored
 }

@@ -34,7 +34,10 @@ impl Replace {
             )));
         }
         let words = confirmation(&self.environment, snapshot);
-        if self.confirmation != words {
+        // The backup may have been sealed again since.
+        let typed = self.confirmation.rsplit_once(' ').and_then(|(_, id)| id.parse::<SnapshotId>().ok());
+        let same = typed.filter(|id| id.root() == snapshot.root());
+        if same.is_none_or(|id| self.confirmation != confirmation(&self.environment, id)) {
             return Err(Error::invalid(format!(
                 "the confirmation is not the one that this needs; nothing was changed. To replace what {} holds with this backup, type \
                  \"replace\":{{\"confirmation\":\"{words}\"}}",

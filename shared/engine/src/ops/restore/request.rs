@@ -180,6 +180,7 @@ pub async fn request(
         heartbeat_at: now,
         error: None,
         attempt: None,
+        waits: false,
         hand_overs: 0,
         idle: 0,
         restored: None,
@@ -208,7 +209,7 @@ pub async fn approve(
     let approve = |record: &mut RestoreRecord| {
         let mine = record.approval.as_ref().is_some_and(|a| a.by.as_deref() == Some(by));
         // Sent again because the answer was lost.
-        if mine && record.status == Status::Pending {
+        if mine {
             return Ok(false);
         }
         record.approve(by, now).map(|()| true)
