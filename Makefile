@@ -119,6 +119,10 @@ bench: tools build ## measure against pg_dump, restic and the raw cipher; writes
 	@echo 'bench: a database of 1 GB, about 13 minutes'
 	@cargo run --release --locked --manifest-path benches/Cargo.toml --target-dir target/bench-build -- $(ARGS)
 
+.PHONY: bench-api
+bench-api: tools build ## many people who look at the API at once; ARGS='--people 8 --seconds 20'
+	@BACKUP_LOCAL_DIR=target/bench-api benches/api $(ARGS)
+
 .PHONY: fmt
 fmt: ## format the code
 	@cargo fmt --all
