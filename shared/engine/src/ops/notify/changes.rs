@@ -5,9 +5,11 @@
 
 use super::notification::{Kind, Notification, Severity};
 use crate::catalog::{Collection, Document, ReplicaState, SnapshotRecord, Status};
+use crate::environment::Environment;
 use crate::error::Result;
 use crate::id::SnapshotId;
 use crate::ops::drill::{DrillOutcome, DrillRecord};
+use crate::ops::restore::RestoreRecord;
 use crate::ops::rotate::{RotationRecord, RotationState};
 use crate::vault::VaultRole;
 
@@ -21,7 +23,8 @@ pub struct Change {
 }
 
 /// The collections whose changes tell something.
-pub const TOLD_OF: [Collection; 3] = [Collection::Backups, Collection::Drills, Collection::Rotations];
+pub const TOLD_OF: [Collection; 4] =
+    [Collection::Backups, Collection::Drills, Collection::Restores, Collection::Rotations];
 
 /// What a change tells.
 ///
@@ -37,6 +40,10 @@ pub fn of_change(change: &Change) -> Result<Vec<Notification>> {
         Collection::Drills => {
             let before = before.as_ref().map(Document::read::<DrillRecord>).transpose()?;
             of_drill(before.as_ref(), &after.read()?)
+        }
+        Collection::Restores => {
+            let before = before.as_ref().map(Document::read::<RestoreRecord>).transpose()?;
+            of_restore(before.as_ref(), &after.read()?)
         }
         Collection::Rotations => {
             let before = before.as_ref().map(Document::read::<RotationRecord>).transpose()?;
@@ -194,6 +201,46 @@ fn of_drill(before: Option<&DrillRecord>, after: &DrillRecord) -> Vec<Notificati
     (broken.backup_id, broken.region) = (after.backup, Some(after.region.clone()));
     broken.error.clone_from(&after.error);
     vec![broken]
+}
+
+fn of_restore(before: Option<&RestoreRecord>, after: &RestoreRecord) -> Vec<Notification> {
+    let into = after.target_environment;
+    let tell = |kind, at, severity, summary: String| {
+        let mut notification = Notification::new(kind, after.id, at, severity, summary);
+        (notification.backup_id, notification.restore_id) = (Some(after.backup_id), Some(after.id));
+        (notification.environment, notification.region) = (Some(into), Some(after.region.clone()));
+        notification
+    };
+    let mut told = Vec::new();
+    if let Some(approval) = after.approval.as_ref().filter(|_| before.is_none()) {
+        let summary =
+            format!("a restore into {into} waits for the consent of a second person, until {}", approval.until);
+        told.push(tell(Kind::RestoreWaiting, after.started_at, Severity::Warning, summary));
+    }
+    let status = before.map_or(Status::Pending, |b| b.status);
+    if status == Status::Pending && after.status > Status::Pending && after.attempt.is_some() {
+        // Whoever lives with it should know that something is done to production.
+        let severity = if into == Environment::Production { Severity::Warning } else { Severity::Info };
+        told.push(tell(Kind::RestoreStarted, after.heartbeat_at, severity, format!("a restore into {into} began")));
+    }
+    let at = after.completed_at.unwrap_or(after.heartbeat_at);
+    match after.status {
+        Status::Completed if status != Status::Completed => {
+            let rows = after.restored.as_ref().map_or(0, |r| r.rows);
+            let summary = format!("the restore into {into} is done, and proven: {rows} rows");
+            let mut done = tell(Kind::RestoreCompleted, at, Severity::Info, summary);
+            done.rows = Some(rows);
+            told.push(done);
+        }
+        Status::Failed if status != Status::Failed => {
+            let severity = if after.cancelled.is_some() { Severity::Info } else { Severity::Error };
+            let mut failed = tell(Kind::RestoreFailed, at, severity, format!("the restore into {into} was not done"));
+            failed.error.clone_from(&after.error);
+            told.push(failed);
+        }
+        _ => {}
+    }
+    told
 }
 
 fn of_rotation(before: Option<&RotationRecord>, after: &RotationRecord) -> Vec<Notification> {

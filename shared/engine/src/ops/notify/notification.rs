@@ -1,7 +1,8 @@
 //! What others are told. Never: anything of the data is in it.
 
 use crate::clock::Timestamp;
-use crate::id::SnapshotId;
+use crate::environment::Environment;
+use crate::id::{RestoreId, SnapshotId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -41,6 +42,18 @@ pub enum Kind {
     /// A drill did not come to its end.
     #[serde(rename = "drill.broken")]
     DrillBroken,
+    /// A restore waits for the consent of a second person.
+    #[serde(rename = "restore.waiting")]
+    RestoreWaiting,
+    /// A restore began.
+    #[serde(rename = "restore.started")]
+    RestoreStarted,
+    /// It is done, and proven.
+    #[serde(rename = "restore.completed")]
+    RestoreCompleted,
+    /// It was not done.
+    #[serde(rename = "restore.failed")]
+    RestoreFailed,
     /// Something that is kept is sealed under a former key.
     #[serde(rename = "rotation.started")]
     RotationStarted,
@@ -54,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::BackupStarted,
         Self::BackupProgress,
         Self::BackupReplicated,
@@ -66,6 +79,10 @@ impl Kind {
         Self::BackupDrilled,
         Self::BackupExpired,
         Self::DrillBroken,
+        Self::RestoreWaiting,
+        Self::RestoreStarted,
+        Self::RestoreCompleted,
+        Self::RestoreFailed,
         Self::RotationStarted,
         Self::RotationCompleted,
         Self::RotationStuck,
@@ -85,6 +102,10 @@ impl Kind {
             Self::BackupDrilled => "backup.drilled",
             Self::BackupExpired => "backup.expired",
             Self::DrillBroken => "drill.broken",
+            Self::RestoreWaiting => "restore.waiting",
+            Self::RestoreStarted => "restore.started",
+            Self::RestoreCompleted => "restore.completed",
+            Self::RestoreFailed => "restore.failed",
             Self::RotationStarted => "rotation.started",
             Self::RotationCompleted => "rotation.completed",
             Self::RotationStuck => "rotation.stuck",
@@ -141,6 +162,12 @@ pub struct Notification {
     /// The backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub backup_id: Option<SnapshotId>,
+    /// The restore.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restore_id: Option<RestoreId>,
+    /// What is restored into.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub environment: Option<Environment>,
     /// The region.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub region: Option<String>,
@@ -180,6 +207,8 @@ impl Notification {
             summary: summary.into(),
             source: None,
             backup_id: None,
+            restore_id: None,
+            environment: None,
             region: None,
             percent: None,
             rows: None,

@@ -189,3 +189,34 @@ fn every_kind_has_the_name_that_it_is_written_by() {
         assert_eq!(serde_json::to_string(&kind).expect("writes"), format!("\"{kind}\""));
     }
 }
+
+#[test]
+fn a_restore_tells_that_it_waits_begins_and_ends() {
+    use crate::ops::restore::RestoreRecord;
+    let json = format!(
+        r#"{{"id":"{ID}","backupId":"{ID}","takenAt":"2026-11-22T03:00:00.000Z","targetEnvironment":"production","region":"eu-west-1",
+            "masked":false,"requestedBy":"ana","approval":{{"until":"2026-11-22T04:00:00.000Z"}},"status":"pending","phase":"preparing",
+            "progress":0,"tablesTotal":0,"rowsTotal":0,"rows":0,"bytesTotal":0,"bytes":0,"startedAt":"2026-11-22T03:00:00.000Z",
+            "heartbeatAt":"2026-11-22T03:00:00.000Z"}}"#
+    );
+    let asked: RestoreRecord = serde_json::from_str(&json).expect("a record");
+    let told = |before: Option<&RestoreRecord>, after: &RestoreRecord| {
+        of_restore(before, after).into_iter().map(|n| (n.kind.as_str(), n.severity)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(None, &asked), [("restore.waiting", Severity::Warning)]);
+    let mut running = asked.clone();
+    running.approve("ben", at(1)).expect("approves");
+    assert_eq!(told(Some(&asked), &running), []);
+    let approved = running.clone();
+    running.begin(AttemptRecord { id: attempt(), epoch: 1 }, at(2)).expect("begins");
+    assert_eq!(told(Some(&approved), &running), [("restore.started", Severity::Warning)]);
+    let mut failed = running.clone();
+    failed.abandon("why", at(3));
+    assert_eq!(told(Some(&running), &failed), [("restore.failed", Severity::Error)]);
+    assert_eq!(told(Some(&failed), &failed), []);
+    let mut cancelled = asked.clone();
+    cancelled.cancel("ana", at(1)).expect("cancels");
+    assert_eq!(told(Some(&asked), &cancelled), [("restore.failed", Severity::Info)]);
+    let said = of_restore(Some(&running), &failed).remove(0);
+    assert_eq!((said.restore_id, said.error.as_deref()), (Some(asked.id), Some("why")));
+}
