@@ -217,7 +217,7 @@ impl RestoreRecord {
         Ok(())
     }
 
-    /// A run leaves the rest to another. It had loaded so many bytes.
+    /// A run leaves the rest to another. `came_further` says whether it did more than those before it.
     ///
     /// # Errors
     /// `Exhausted` when the last runs got no further than those before them; `Conflict` as [`Self::advance`].
