@@ -28,7 +28,7 @@ pub(super) fn candidates<'a>(
     let last: BTreeMap<[u8; 10], SnapshotId> = last_generations(good).into_iter().map(|id| (id.root(), id)).collect();
     // A pin is of a backup, whichever generation it was set on.
     let pinned: HashSet<[u8; 10]> = records.values().filter(|r| r.pin.is_some()).map(|r| r.id.root()).collect();
-    // What is restored may have been sealed again since.
+    // What is to be restored may have been sealed again since: then that is read.
     let restored: HashSet<[u8; 10]> = restoring.iter().map(SnapshotId::root).collect();
     let candidate = |(id, source, taken_at): &(SnapshotId, &str, Timestamp)| {
         let record = records.get(id);
@@ -42,7 +42,7 @@ pub(super) fn candidates<'a>(
                 true => record.is_some_and(|r| r.pin.is_some()),
                 false => pinned.contains(&id.root()),
             },
-            held: restored.contains(&id.root()),
+            held: restoring.contains(id) || (!is_superseded && restored.contains(&id.root())),
         }
     };
     live.iter().map(candidate).collect()
