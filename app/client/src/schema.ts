@@ -116,7 +116,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. `admin` may. */
+        /**
+         * Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. A dry run is answered
+         *     anew each time, whatever its key. `admin` may.
+         */
         post: operations["requestCleanup"];
         delete?: never;
         options?: never;
@@ -220,7 +223,8 @@ export interface paths {
         get: operations["listRestores"];
         put?: never;
         /**
-         * Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. Into development and staging `operator` and `admin` may; into
+         * Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. A dry run is answered
+         *     anew each time, whatever its key. Into development and staging `operator` and `admin` may; into
          *     production `restorer`, signed in with a second factor.
          */
         post: operations["requestRestore"];

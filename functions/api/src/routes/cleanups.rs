@@ -47,7 +47,8 @@ pub(crate) async fn one(
     fresh(&headers, &CleanupStatus::of(record, now), again)
 }
 
-/// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. `admin` may.
+/// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. A dry run is answered
+/// anew each time, whatever its key. `admin` may.
 #[utoipa::path(operation_id = "requestCleanup", post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),

@@ -50,7 +50,8 @@ pub(crate) async fn one(
     fresh(&headers, &RestoreStatus::of(record, now), again)
 }
 
-/// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. Into development and staging `operator` and `admin` may; into
+/// Asks for a restore, or with `dryRun` only what it would do. Follow it at `Location`. A dry run is answered
+/// anew each time, whatever its key. Into development and staging `operator` and `admin` may; into
 /// production `restorer`, signed in with a second factor.
 #[utoipa::path(operation_id = "requestRestore", post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
     params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
