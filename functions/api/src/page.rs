@@ -67,6 +67,16 @@ impl Paging {
         Ok(Page { records: page.records, next_cursor: page.next.map(cursor::<R>) })
     }
 
+    /// The first page of what was read for more than that.
+    pub(crate) fn first_of<R: Record>(&self, read: catalog::Page<R>) -> Result<Page<R>, Problem> {
+        let (limit, mut records, mut next) = (self.limit()?, read.records, read.next);
+        if records.len() > limit {
+            records.truncate(limit);
+            next = records.last().map(R::id);
+        }
+        Ok(Page { records, next_cursor: next.map(cursor::<R>) })
+    }
+
     /// The page of what is chosen of a collection. One query: where few are chosen the page is short, and has a cursor to go on by.
     pub(crate) async fn chosen<R: Record>(
         &self,

@@ -44,12 +44,14 @@ pub(crate) async fn drills(
     State(api): State<Arc<Api>>,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<axum::Json<DrillPage>, Problem> {
-    let page = paging.of::<DrillRecord>(&*api.catalog).await?;
-    let streak = if paging.is_first() {
-        let last = catalog::list::<DrillRecord>(&*api.catalog, None, PROTECTION_DRILLS).await?;
-        Some(Streak::of(&last.records))
-    } else {
-        None
+    let (page, streak) = match paging.is_first() {
+        true => {
+            // What many of them show together takes more than a page of them.
+            let last = catalog::list::<DrillRecord>(&*api.catalog, None, PROTECTION_DRILLS).await?;
+            let streak = Streak::of(&last.records);
+            (paging.first_of(last)?, Some(streak))
+        }
+        false => (paging.of::<DrillRecord>(&*api.catalog).await?, None),
     };
     Ok(axum::Json(DrillPage { drills: page.records, streak, next_cursor: page.next_cursor }))
 }

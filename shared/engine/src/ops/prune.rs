@@ -87,12 +87,14 @@ impl Prune {
             return self.run_leased(id, request).await;
         }
         let now = self.clock.now();
+        let mut is_begun = false;
         if request.run.is_some() {
             let asked = request::record(&*self.catalog, id).await?;
             // The order came twice.
             if asked.is_over() {
                 return Ok(Pruned { record: asked, decisions: Vec::new() });
             }
+            is_begun = asked.outcome != PruneOutcome::Asked;
         }
         let until = request.deadline.unwrap_or_else(|| now.plus_s(PRUNE_LEASE_S));
         // An order that comes twice is another holder: only one of them acts.
@@ -100,7 +102,8 @@ impl Prune {
         let lease = self.catalog.acquire(LEASE, &holder, now, until).await.context("take the lease to prune");
         let lease = match lease {
             Ok(lease) => lease,
-            Err(e) if e.kind() == ErrorKind::Conflict && !e.to_string().contains(&id.to_string()) => {
+            // Of one that has begun, whoever is at work may be this very run.
+            Err(e) if e.kind() == ErrorKind::Conflict && !is_begun => {
                 return Err(self.note_stopped(request, id, e).await);
             }
             Err(e) => return Err(e),
