@@ -265,6 +265,17 @@ class Stack:
             "PgServer": str(ZIPS / "pg-server" / "pgsql"), "ChecksPath": str(CHECKS),
         }
 
+    def deploy_with_sample(self, mb=50, seed=7, **parameters):
+        """Everything deployed, no schedule, and a sample project: what a check begins with. The local AWS must be up."""
+        self.start_postgres()
+        parameters = self.first_parameters("cron(0 3 * * ? *)", "DISABLED") | parameters
+        with open(LOCAL / "deploy.log", "w", encoding="utf-8") as log:
+            if subprocess.run(self.deploy_command(**parameters), env=self.environment(), stdout=log, stderr=log).returncode != 0:
+                raise Failure(f"infra/deploy failed; see {LOCAL}/deploy.log")
+        if subprocess.run(self.load_sample(mb, seed), env=self.environment(), stdout=subprocess.DEVNULL).returncode != 0:
+            raise Failure("infra/local/sample/load failed")
+        self.fill_storage(self.client("s3", REGIONS[0]))
+
     def write_functions_environment(self):
         """What the deployed functions see, in one file, for a function that runs outside of the stack."""
         done = subprocess.run([TOOLS / "bin" / "aws", "lambda", "list-functions", "--query", "Functions[].Environment.Variables"],
