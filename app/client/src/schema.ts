@@ -195,6 +195,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The backups of the last days, and those that were due by the schedule and never began. Any role may. */
+        get: operations["getHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/policy": {
         parameters: {
             query?: never;
@@ -313,8 +330,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
-         *     Any role may.
+         * Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions;
+         *     and what the person who asks may do. Any role may.
          */
         get: operations["getSummary"];
         put?: never;
@@ -462,6 +479,8 @@ export interface components {
             /** @description Whether a person wants it stopped. */
             cancelled?: components["schemas"]["Cancellation"];
             completedAt?: components["schemas"]["Timestamp"];
+            /** @description Until when the days of the policy keep it; other rules, and a pin, may keep it for longer. */
+            daysEndAt?: components["schemas"]["Timestamp"];
             /** @description What came of the last drill. */
             drilled?: components["schemas"]["Drilled"];
             /** @description Why it failed. */
@@ -792,6 +811,17 @@ export interface components {
         Health: {
             /** @description Always `ok`. */
             status: string;
+        };
+        /** @description The backups of the last days. */
+        History: {
+            /** @description When this was seen. */
+            at: components["schemas"]["Timestamp"];
+            /** @description From when on they are told. */
+            from: components["schemas"]["Timestamp"];
+            /** @description When one was due by the schedule, and none began; newest first. */
+            missed: components["schemas"]["Timestamp"][];
+            /** @description Those that began, newest first. */
+            runs: components["schemas"]["Run"][];
         };
         /** @description The last drill that said anything. */
         LastDrill: {
@@ -1251,6 +1281,20 @@ export interface components {
          * @enum {string}
          */
         RotationState: "running" | "done";
+        /** @description One backup. */
+        Run: {
+            /** @description When it was asked for. */
+            at: components["schemas"]["Timestamp"];
+            /** @description Its id. */
+            id: components["schemas"]["SnapshotId"];
+            /** @description What came of it. */
+            outcome: components["schemas"]["RunOutcome"];
+        };
+        /**
+         * @description What came of one backup.
+         * @enum {string}
+         */
+        RunOutcome: "running" | "good" | "warning" | "failed" | "cancelled";
         /** @description What is wanted. Whatever it needs comes with it: types, functions, the tables that a chosen view reads. */
         Scope: {
             /** @description The objects of some buckets of Storage. */
@@ -1353,6 +1397,13 @@ export interface components {
              * @description Drills that passed since one failed. One that broke says nothing, and does not count.
              */
             passedInARow: number;
+        };
+        /** @description Whether the source is protected, and what the person who asks may do about it. */
+        Summary: components["schemas"]["Protection"] & {
+            /** @description The name of the source. */
+            source: string;
+            /** @description Who asks. */
+            you: components["schemas"]["You"];
         };
         /** @description One table of a snapshot. */
         TableContents: {
@@ -1524,6 +1575,19 @@ export interface components {
             code: string;
             /** @description One sentence: what, where, what to do. */
             message: string;
+        };
+        /** @description Who asks, and what that person may do: so that an app need not offer what would be refused. */
+        You: {
+            /** @description To clean up, to pin, to see the policy and the audit. */
+            administer: boolean;
+            /** @description To make and stop backups. */
+            backUp: boolean;
+            /** @description The id of the person. */
+            id: string;
+            /** @description To restore into these, and to stop that. Production takes a second factor too. */
+            restoreInto: components["schemas"]["Environment"][];
+            /** @description Whether a second factor was used to sign in. */
+            secondFactor: boolean;
         };
     };
     responses: never;
@@ -2802,6 +2866,91 @@ export interface operations {
             };
         };
     };
+    getHistory: {
+        parameters: {
+            query?: {
+                /** @description So many days. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description The request is not right; the detail says what is not. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Without a token, or with one that is not believed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It can be read, and contradicts itself, or what there is. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests; `Retry-After` says when to come again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something is wrong with this deployment. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something did not answer; try again in a moment. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getPolicy: {
         parameters: {
             query?: never;
@@ -3568,7 +3717,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Protection"];
+                    "application/json": components["schemas"]["Summary"];
                 };
             };
             /** @description The request is not right; the detail says what is not. */

@@ -11,14 +11,15 @@ import type {
   CleanupPlan,
   CleanupStatus,
   DrillPage,
+  History,
   Policy,
-  Protection,
   RestorePage,
   RestorePlan,
   RestoreRequest,
   RestoreStatus,
   RotationPage,
   Status,
+  Summary,
   TableList,
   Usage,
 } from "./types.js";
@@ -27,14 +28,15 @@ import { last, watch, type WatchOptions } from "./watch.js";
 /** What a look at something takes. */
 export interface LookOptions {
   signal?: AbortSignal;
+  /** How often it is tried at most; as the service is set up, without. */
+  tries?: number;
 }
 
-export interface PageOptions {
+export interface PageOptions extends LookOptions {
   /** At most so many: 1 to 100. */
   limit?: number;
   /** The `nextCursor` of the page before. */
   cursor?: string;
-  signal?: AbortSignal;
 }
 
 export interface BackupFilter extends PageOptions {
@@ -202,9 +204,15 @@ export class BackupService {
 
   // ---- whether all is well
 
-  /** Whether the source is protected, and why not. */
-  summary(options: LookOptions = {}): Promise<Protection> {
+  /** Whether the source is protected, and why not; and what the person who asks may do. */
+  summary(options: LookOptions = {}): Promise<Summary> {
     return this.#get("/v1/summary", options);
+  }
+
+  /** The backups of the last days, and those that were due and never began. */
+  history(options: LookOptions & { days?: number } = {}): Promise<History> {
+    const { days, ...look } = options;
+    return this.#get(days === undefined ? "/v1/history" : `/v1/history?days=${days}`, look);
   }
 
   usage(options: LookOptions = {}): Promise<Usage> {
@@ -251,7 +259,7 @@ export class BackupService {
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`)
       .join("&");
-    return this.#get<T>(query === "" ? path : `${path}?${query}`, options.signal ? { signal: options.signal } : {});
+    return this.#get<T>(query === "" ? path : `${path}?${query}`, options);
   }
 }
 

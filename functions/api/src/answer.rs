@@ -7,7 +7,7 @@ mod restores;
 
 pub(crate) use backups::{BackupPage, BackupRequest, BackupStatus, PinRequest, TableList};
 pub(crate) use cleanups::{CleanupPage, CleanupPlan, CleanupRequest, CleanupStatus};
-pub(crate) use reports::{AuditPage, BackupConfig, DrillPage, Health, Policy, RotationPage};
+pub(crate) use reports::{AuditPage, BackupConfig, DrillPage, Health, Policy, RotationPage, Summary, You};
 pub(crate) use restores::{RestorePage, RestoreRequest, RestoreStatus};
 
 use engine::clock::Timestamp;

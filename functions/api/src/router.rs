@@ -24,6 +24,7 @@ pub(crate) fn documented() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(base())
         .routes(routes!(reports::health))
         .routes(routes!(reports::summary))
+        .routes(routes!(reports::history))
         .routes(routes!(backups::list, backups::request))
         .routes(routes!(backups::one))
         .routes(routes!(backups::tables))

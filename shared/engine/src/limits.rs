@@ -154,6 +154,10 @@ pub const USAGE_BACKUPS_KEPT: usize = 1_000;
 pub const WATCH_RECORDS: usize = 200;
 /// Drills that are looked at to say whether the source is protected.
 pub const PROTECTION_DRILLS: usize = 200;
+/// Backups that a history tells of, and as many that were missed.
+pub const HISTORY_RUNS_MAX: usize = 3_000;
+/// A backup that was due so long ago, and did not begin, is late.
+pub const LATE_S: i64 = 10 * 60;
 /// Backups that are looked at for a drill that says how long a restore should take.
 pub const DRILLED_LOOKS: usize = 200;
 /// A rotation without a deadline may take this long.

@@ -33,6 +33,13 @@ pub struct RetentionPolicy {
     pub keep_at_least: u32,
 }
 
+impl RetentionPolicy {
+    /// Until when the days keep a snapshot that shows an instant.
+    pub fn days_end_at(&self, taken_at: Timestamp) -> Timestamp {
+        taken_at.plus_s(i64::from(self.days) * DAY_S)
+    }
+}
+
 /// A snapshot, as far as its fate depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -152,7 +159,7 @@ fn plan_source(mut snapshots: Vec<&Candidate>, policy: &RetentionPolicy, now: Ti
         if c.standing == Standing::Unsettled {
             keep(c.id, Reason::Unsettled);
         }
-        if days_end_at(c, policy) > reference && c.standing != Standing::Superseded {
+        if policy.days_end_at(c.taken_at) > reference && c.standing != Standing::Superseded {
             keep(c.id, Reason::Days);
         }
     }
@@ -181,13 +188,9 @@ fn plan_source(mut snapshots: Vec<&Candidate>, policy: &RetentionPolicy, now: Ti
         source: c.source.clone(),
         taken_at: c.taken_at,
         kept_by: kept.get(&c.id).into_iter().flatten().copied().collect(),
-        days_end_at: days_end_at(c, policy),
+        days_end_at: policy.days_end_at(c.taken_at),
     };
     snapshots.into_iter().map(decision).collect()
-}
-
-fn days_end_at(c: &Candidate, policy: &RetentionPolicy) -> Timestamp {
-    c.taken_at.plus_s(i64::from(policy.days) * DAY_S)
 }
 
 fn utc(t: Timestamp) -> OffsetDateTime {

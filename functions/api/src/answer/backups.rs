@@ -9,6 +9,7 @@ use engine::clock::Timestamp;
 use engine::contents::{BucketContents, Contents, TableContents};
 use engine::id::SnapshotId;
 use engine::limits::STALLED_S;
+use engine::retention::RetentionPolicy;
 use engine::source::Coverage;
 use engine::stage::Sha256;
 use engine::vault::VaultRole;
@@ -110,6 +111,10 @@ pub(crate) struct BackupStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     superseded_by: Option<SnapshotId>,
+    /// Until when the days of the policy keep it; other rules, and a pin, may keep it for longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    days_end_at: Option<Timestamp>,
     /// Since when it can no longer be restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -196,9 +201,10 @@ impl From<Contents> for TableList {
 
 impl BackupStatus {
     /// As it is seen at an instant.
-    pub(crate) fn of(record: SnapshotRecord, now: Timestamp) -> Self {
+    pub(crate) fn of(record: SnapshotRecord, retention: &RetentionPolicy, now: Timestamp) -> Self {
         let Progress { percent, tables_total, tables, rows, bytes, bytes_stored, blobs, segments } = record.progress;
         let metadata = record.summary.as_ref().and_then(|summary| metadata(&record, summary));
+        let days_end_at = metadata.as_ref().map(|m| retention.days_end_at(m.timestamp));
         let stalled = !record.is_settled()
             && match record.phase {
                 // Nobody beats while objects are on their way.
@@ -235,6 +241,7 @@ impl BackupStatus {
             drilled: record.drilled,
             pin: record.pin,
             superseded_by: record.superseded_by,
+            days_end_at,
             expired_at: record.expired_at,
             warnings: record.warnings,
         }

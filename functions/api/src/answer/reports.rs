@@ -1,12 +1,56 @@
-//! What is only read: drills, rotations, the audit, the policy.
+//! What is only read: whether all is well, drills, rotations, the audit, the policy.
 
+use crate::person::{Person, Right};
 use engine::audit::AuditEntry;
 use engine::environment::Environment;
 use engine::ops::drill::{DrillRecord, Streak};
 use engine::ops::rotate::RotationRecord;
+use engine::ops::watch::Protection;
 use engine::retention::RetentionPolicy;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// Whether the source is protected, and what the person who asks may do about it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    #[serde(flatten)]
+    pub(crate) protection: Protection,
+    /// The name of the source.
+    pub(crate) source: String,
+    /// Who asks.
+    pub(crate) you: You,
+}
+
+/// Who asks, and what that person may do: so that an app need not offer what would be refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct You {
+    /// The id of the person.
+    id: String,
+    /// To make and stop backups.
+    back_up: bool,
+    /// To restore into these, and to stop that. Production takes a second factor too.
+    restore_into: Vec<Environment>,
+    /// Whether a second factor was used to sign in.
+    second_factor: bool,
+    /// To clean up, to pin, to see the policy and the audit.
+    administer: bool,
+}
+
+impl You {
+    /// A person, where some environments can be restored into.
+    pub(crate) fn of(person: Person, targets: &[Environment]) -> Self {
+        let may = |right| person.require(right).is_ok();
+        Self {
+            back_up: may(Right::Operate),
+            restore_into: targets.iter().copied().filter(|target| may(Right::Restore(*target))).collect(),
+            administer: may(Right::Administer),
+            second_factor: person.second_factor,
+            id: person.id,
+        }
+    }
+}
 
 /// A page of drills, newest first.
 #[derive(Debug, Serialize, ToSchema)]

@@ -67,7 +67,7 @@ pub(crate) async fn list(
         paging.chosen(&*api.catalog, choose).await?
     };
     let now = api.clock.now();
-    let backups = page.records.into_iter().map(|record| BackupStatus::of(record, now)).collect();
+    let backups = page.records.into_iter().map(|record| BackupStatus::of(record, &api.house.retention, now)).collect();
     Ok(axum::Json(BackupPage { backups, next_cursor: page.next_cursor }))
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn one(
     let record = backup::record(&*api.catalog, id).await?;
     let now = api.clock.now();
     let again = (!record.is_settled()).then(|| retry_after_s(record.started_at, now));
-    fresh(&headers, &BackupStatus::of(record, now), again)
+    fresh(&headers, &BackupStatus::of(record, &api.house.retention, now), again)
 }
 
 /// What is inside a backup: tables with their rows and bytes, buckets, and what became of each part of the source. Any role may.
@@ -146,7 +146,7 @@ pub(crate) async fn request(
         let (id, by) = (chosen::<SnapshotId>(makes)?, caller.person.id.as_str());
         let asked = Asked { id, source: &api.house.source, trigger: Trigger::Manual, part, by };
         let record = backup::request(&*api.catalog, queue, &api.house.places, asked, now).await?;
-        Ok(Done::accepted(format!("/v1/backups/{id}"), BackupStatus::of(record, now)))
+        Ok(Done::accepted(format!("/v1/backups/{id}"), BackupStatus::of(record, &api.house.retention, now)))
     })
     .await
 }
@@ -173,7 +173,7 @@ pub(crate) async fn cancel(
     write(&api, &caller, &key, what, async |_| {
         let now = api.clock.now();
         let record = backup::cancel(&*api.catalog, id, &caller.person.id, now).await?;
-        Ok(Done::ok(BackupStatus::of(record, now)))
+        Ok(Done::ok(BackupStatus::of(record, &api.house.retention, now)))
     })
     .await
 }
@@ -205,7 +205,7 @@ pub(crate) async fn pin(
         let now = api.clock.now();
         let pin = body.pinned.then(|| Pin { at: now, note: body.note.clone() });
         let record = backup::pin(&*api.catalog, id, pin).await?;
-        Ok(Done::ok(BackupStatus::of(record, now)))
+        Ok(Done::ok(BackupStatus::of(record, &api.house.retention, now)))
     })
     .await
 }

@@ -1,23 +1,31 @@
 //! What is only read.
 
 use super::fresh;
-use crate::answer::{AuditPage, DrillPage, Health, Policy, RotationPage};
+use crate::answer::{AuditPage, DrillPage, Health, Policy, RotationPage, Summary, You};
 use crate::extract::Parameters;
 use crate::house::Api;
 use crate::page::Paging;
+use crate::person::Right;
 use crate::problem::{OneProblems, Problem, ReadProblems};
-use crate::request::{Admin, Viewer};
+use crate::request::{Admin, Caller, Viewer};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use engine::audit::AuditEntry;
 use engine::catalog::{self, SnapshotRecord};
 use engine::error::Error;
-use engine::limits::PROTECTION_DRILLS;
+use engine::limits::{DAY_S, PROTECTION_DRILLS};
 use engine::ops::drill::{DrillRecord, Streak};
 use engine::ops::rotate::RotationRecord;
-use engine::ops::watch::{self, Protection, UsageRecord};
+use engine::ops::watch::{self, History, UsageRecord};
+use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// Days of a history, unless the request says otherwise,
+const DAYS: u16 = 30;
+/// and at most.
+const DAYS_MAX: u16 = 90;
 
 /// Well when the catalog answers. Takes no token.
 #[utoipa::path(operation_id = "getHealth", get, path = "/v1/health", tag = "reports", security(()),
@@ -27,13 +35,43 @@ pub(crate) async fn health(State(api): State<Arc<Api>>) -> Result<axum::Json<Hea
     Ok(axum::Json(Health { status: "ok" }))
 }
 
-/// Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions.
-/// Any role may.
+/// Whether the source is protected, and why not: last good backup, next due, what would be lost now, how long a restore takes, regions;
+/// and what the person who asks may do. Any role may.
 #[utoipa::path(operation_id = "getSummary", get, path = "/v1/summary", tag = "reports",
-    responses((status = 200, body = Protection), ReadProblems))]
-pub(crate) async fn summary(_: Viewer, State(api): State<Arc<Api>>) -> Result<axum::Json<Protection>, Problem> {
-    let seen = watch::protection(&*api.catalog, &api.house.places, &api.house.expected, api.clock.now()).await?;
-    Ok(axum::Json(seen))
+    responses((status = 200, body = Summary), ReadProblems))]
+pub(crate) async fn summary(caller: Caller, State(api): State<Arc<Api>>) -> Result<axum::Json<Summary>, Problem> {
+    caller.person.require(Right::See)?;
+    let house = &api.house;
+    let protection = watch::protection(&*api.catalog, &house.places, &house.expected, api.clock.now()).await?;
+    let you = You::of(caller.person, &house.targets);
+    Ok(axum::Json(Summary { protection, source: house.source.clone(), you }))
+}
+
+/// How far back a history goes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Back {
+    /// So many days.
+    #[param(minimum = 1, maximum = 90, default = 30)]
+    days: Option<u16>,
+}
+
+/// The backups of the last days, and those that were due by the schedule and never began. Any role may.
+#[utoipa::path(operation_id = "getHistory", get, path = "/v1/history", tag = "reports", params(Back),
+    responses((status = 200, body = History), ReadProblems))]
+pub(crate) async fn history(
+    _: Viewer,
+    State(api): State<Arc<Api>>,
+    Parameters(Back { days }): Parameters<Back>,
+) -> Result<axum::Json<History>, Problem> {
+    let days = days.unwrap_or(DAYS);
+    if !(1..=DAYS_MAX).contains(&days) {
+        return Err(Problem::bad_request(format!("`days` must be 1 to {DAYS_MAX}")));
+    }
+    let now = api.clock.now();
+    let from = now.plus_s(-i64::from(days) * DAY_S);
+    Ok(axum::Json(watch::history(&*api.catalog, &api.house.expected.schedule, from, now).await?))
 }
 
 /// Drills, newest first, and what the last ones show together. Any role may.

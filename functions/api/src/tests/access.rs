@@ -173,6 +173,7 @@ async fn each_role_may_do_what_it_is_for() {
     let sees = [403, 200, 200, 200, 200, 200];
     let table = [
         (get("/v1/summary"), sees),
+        (get("/v1/history"), sees),
         (get("/v1/backups"), sees),
         (get(&one), sees),
         (get(&format!("{one}/tables")), sees),

@@ -4,6 +4,7 @@ use super::{Stage, id};
 use axum::body::Body;
 use axum::http::Request;
 use engine::catalog;
+use engine::environment::Environment;
 use engine::ops::drill::DrillRecord;
 use engine::ops::rotate::RotationRecord;
 use engine::ops::watch::UsageRecord;
@@ -28,6 +29,7 @@ async fn a_completed_backup_has_the_fields_of_the_specification() {
     }
     assert_eq!(body["replicas"].as_array().map(Vec::len), Some(3));
     assert_eq!(body["replicas"][2]["region"], "ap-southeast-1");
+    assert_eq!(body["daysEndAt"], "2026-11-25T03:00:00.000Z");
 }
 
 #[tokio::test]
@@ -115,6 +117,37 @@ async fn what_is_inside_a_backup_is_said_without_opening_it() {
     );
     let running = stage.get(&format!("/v1/backups/{}/tables", id(2))).await;
     assert!(running.status == 409 && running.body["detail"].as_str().is_some_and(|d| d.contains("not made yet")));
+}
+
+#[tokio::test]
+async fn a_history_has_each_backup_with_what_came_of_it_and_those_that_never_came() {
+    let stage = Stage::with_backups().await;
+    stage.wait(2 * 86_400);
+    let body = stage.get("/v1/history").await.body;
+    let outcomes: Vec<&str> =
+        body["runs"].as_array().into_iter().flatten().filter_map(|r| r["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["failed", "running", "good"]);
+    assert_eq!(body["missed"], json!(["2026-11-23T03:00:00.000Z"]));
+    assert_eq!(body["from"], "2026-10-25T03:00:00.000Z");
+    let day = stage.get("/v1/history?days=1").await.body;
+    assert_eq!((day["runs"].as_array().map(Vec::len), day["missed"].as_array().map(Vec::len)), (Some(0), Some(1)));
+    for query in ["days=0", "days=91", "days=x", "weeks=1"] {
+        assert_eq!(stage.get(&format!("/v1/history?{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_summary_says_what_who_asks_may_do() {
+    let stage = Stage::with(|house| house.targets = vec![Environment::Development, Environment::Production]);
+    let you = async |roles: &[&str]| {
+        let request = Request::get("/v1/summary").header("authorization", stage.bearer("ana", roles));
+        stage.send(request.body(Body::empty()).expect("a request")).await.body["you"].clone()
+    };
+    let may = |back_up: bool, into: &[&str], administer: bool| json!({"id": "ana", "backUp": back_up, "restoreInto": into, "secondFactor": false, "administer": administer});
+    assert_eq!(you(&["viewer"]).await, may(false, &[], false));
+    assert_eq!(you(&["operator"]).await, may(true, &["development"], false));
+    assert_eq!(you(&["admin"]).await, may(true, &["development"], true));
+    assert_eq!(you(&["restorer"]).await, may(false, &["production"], false));
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 //! Always holds: it reads the catalog, asks the key services whether they would work, lists what the vaults hold once a day, gives
 //! up restores whose orders were lost, and opens nothing. An alarm is raised where its numbers fail to come, so that its own death is noticed as well.
 
+mod history;
 mod protection;
 mod usage;
 
+pub use history::{History, Run, RunOutcome, history};
 pub use protection::{LastDrill, LastGood, Protection, RegionState, Targets, Verdict, protection};
 use usage::Attribution;
 pub use usage::{Prices, SnapshotUsage, UsageRecord, VaultUsage};

@@ -244,7 +244,7 @@ fn hours(seconds: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::catalog::{AttemptRecord, SnapshotSummary, Trigger};
     use crate::ops::drill::Extent;
@@ -256,7 +256,7 @@ mod tests {
         Timestamp::from_millis(NOW_MS)
     }
 
-    fn places() -> Vec<VaultPlace> {
+    pub(in super::super) fn places() -> Vec<VaultPlace> {
         let place = |role: VaultRole| VaultPlace { role, region: role.to_string(), bucket: role.to_string() };
         VaultRole::ALL.into_iter().map(place).collect()
     }
