@@ -60,10 +60,10 @@ app: tools ## install what app/ is made with, as its lock file has it
 	@cd app && npm ci --no-audit --no-fund --loglevel=error
 
 .PHONY: test-app
-test-app: app ## the client by itself, and with the API on a stack of its own
+test-app: app ## the app by itself, and with the API on a stack of its own
 	@docs/render-api --check
-	@echo 'test: the client'
-	@cd app && npm run --silent check
+	@echo 'test: the app: client, component, pages in a browser, bytecode for a phone'
+	@cd app && BACKUP_BROWSER="$$(../infra/tools/browser)" npm run --silent check
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-api
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-rights
 
@@ -129,5 +129,5 @@ fmt: ## format the code
 
 .PHONY: clean
 clean: down ## remove what was built and the data of the stack; the tools stay
-	@rm -rf target .local app/node_modules app/client/lib
+	@rm -rf target .local app/node_modules app/*/lib app/harness/dist app/example/.expo
 	@echo 'clean: target/, .local/ and what app/ was made with removed'

@@ -32,6 +32,8 @@ interface Job {
   cancelled: boolean;
 }
 
+/** What a screen asks for when it opens. */
+const SEEN_ONCE = 8;
 /** States in which what runs stands still, so that it can be looked at. */
 const STILL: readonly MockState[] = ["pending", "running", "stalled", "replicating", "not_replicated", "restoring", "approval", "unknown_status"];
 
@@ -76,9 +78,9 @@ export class MockApi {
     const known = key === undefined ? undefined : this.#answers.get(key);
     const reply = known ?? this.#answer(method, path, new Map(query.split("&").filter(Boolean).map((part) => [part.split("=")[0] ?? "", decodeURIComponent(part.split("=")[1] ?? "")])), body);
     if (key !== undefined && reply.status < 500) this.#answers.set(key, reply);
-    // All but the summary were answered once: then the tunnel begins.
+    // What a screen looks at was answered once: then the tunnel begins.
     this.#answered += 1;
-    if (this.state === "offline" && this.#answered >= 7) this.offline = true;
+    if (this.state === "offline" && this.#answered >= SEEN_ONCE) this.offline = true;
     const headers = { date: new Date(this.now()).toUTCString(), "x-request-id": `mock-${this.#answered}`, ...reply.headers };
     return new Response(reply.body === undefined ? null : JSON.stringify(reply.body), { status: reply.status, headers });
   };
@@ -300,7 +302,7 @@ export function keptSince(ms: number, now: number = Date.now()) {
   return { summary: summaryOf(world, now - ms), backups: world.backups.slice(0, 20), restores: world.restores, seenAt: now - ms };
 }
 
-export { DAY, HOUR, MINUTE, PEOPLE };
+export { DAY, HOUR, MINUTE, PEOPLE, summaryOf, worldOf, type World };
 
 function isOver(job: BackupStatus | RestoreStatus): boolean {
   return job.status === "completed" || job.status === "failed";

@@ -305,14 +305,14 @@ export function worldOf(state: MockState, now: number): World {
   if (backups[1]) delete backups[1].verified?.readAt;
   if (backups[2]) Object.assign(backups[2], { trigger: "manual", requestedBy: PEOPLE.rui });
   if (backups[9]) backups[9].pin = { at: iso(now - 2 * DAY), note: "before the new prices" };
-  if (backups[14]) backups[14] = failedOf(backups[14], "the source does not answer: connection timed out after 10 s");
+  if (backups[16]) backups[16] = failedOf(backups[16], "the source does not answer: connection timed out after 10 s");
   const world: World = {
     begun: now,
     backups,
     restores: [],
     drills: [],
     audit: [],
-    missed: [],
+    missed: Array.from({ length: Math.floor((now - newest) / every) }, (_, i) => iso(newest + (i + 1) * every)).reverse(),
     usage: usageOf(backups, now - 5 * HOUR),
     you: { id: PEOPLE.ana, backUp: true, restoreInto: ["development", "staging", "production"], secondFactor: true, administer: true },
   };

@@ -1,0 +1,42 @@
+import type { ReactNode } from "react";
+import { View } from "react-native";
+import { useScreen } from "../context";
+import { Txt } from "./Txt";
+
+/** A part of the screen, with its name. */
+export function Card({ heading, children, testID }: { heading?: string; children: ReactNode; testID?: string }) {
+  const { theme } = useScreen();
+  return (
+    <View
+      testID={testID}
+      style={{
+        backgroundColor: theme.surface,
+        borderRadius: theme.radius,
+        borderWidth: 1,
+        borderColor: theme.line,
+        padding: theme.space * 2,
+        gap: theme.space * 1.5,
+      }}
+    >
+      {heading === undefined ? null : (
+        <Txt size="heading" level={2}>
+          {heading}
+        </Txt>
+      )}
+      {children}
+    </View>
+  );
+}
+
+/** A name and what it is. */
+export function Fact({ name, children }: { name: string; children: ReactNode }) {
+  const { theme } = useScreen();
+  return (
+    <View style={{ gap: 2, paddingVertical: theme.space / 2, borderBottomWidth: 1, borderBottomColor: theme.line }}>
+      <Txt size="small" color={theme.muted}>
+        {name}
+      </Txt>
+      {typeof children === "string" ? <Txt selectable>{children}</Txt> : children}
+    </View>
+  );
+}

@@ -1,0 +1,141 @@
+/** How far a restore is, and what came of it. */
+
+import type { RestoreStatus } from "@gasrapido/backup-client";
+import { useEffect, useState } from "react";
+import { View } from "react-native";
+import { useScreen } from "../context";
+import { useAction } from "../data/useAction";
+import { leftMs } from "../model/steps";
+import { Bar } from "../parts/Bar";
+import { Button } from "../parts/Button";
+import { Fact } from "../parts/Card";
+import { CopyDetails } from "../parts/CopyDetails";
+import { Notice } from "../parts/Notice";
+import { Sheet } from "../parts/Sheet";
+import { Trouble } from "../parts/Trouble";
+import { Muted, Txt } from "../parts/Txt";
+
+export function ProgressStep({ restoreId }: { restoreId: string }) {
+  const { words, seen, store } = useScreen();
+  const restore = seen.restores.find((r) => r.id === restoreId);
+  const look = useAction(() => store.refresh());
+  const { run } = look;
+  const isKnown = restore !== undefined;
+  useEffect(() => {
+    if (!isKnown) void run();
+  }, [run, isKnown]);
+  if (restore === undefined) return <Muted>{words.t("state.loading")}</Muted>;
+  return restore.status === "completed" || restore.status === "failed" ? <Result restore={restore} /> : <Running restore={restore} />;
+}
+
+function Running({ restore }: { restore: RestoreStatus }) {
+  const { theme, words, seen, now, store, testID } = useScreen();
+  const [asking, setAsking] = useState(false);
+  const cancel = useAction(() => store.cancelRestore(restore.id));
+  const approve = useAction(() => store.approveRestore(restore.id));
+  const target = words.t(`restore.${restore.targetEnvironment}`);
+  const title = words.t("restore.running", { target });
+  const left = leftMs(restore, now);
+  const you = seen.summary?.you;
+  const mayChange = you?.restoreInto.includes(restore.targetEnvironment) === true;
+  const waits = restore.approval !== undefined && restore.approval.at === undefined;
+  const offline = seen.connection === "ok" ? undefined : words.t("locked.offline");
+  const facts = [
+    words.t("job.elapsed", { duration: words.duration(now - Date.parse(restore.startedAt)) }),
+    ...(left === undefined ? [] : [words.t("job.left", { duration: words.duration(left) })]),
+    ...(restore.rowsTotal > 0 ? [words.t("restore.rows", { rows: restore.rows, total: restore.rowsTotal })] : []),
+  ];
+  return (
+    <View style={{ gap: theme.space * 1.5 }} testID={`${testID}.restoreProgress`}>
+      <Txt size="heading" level={3}>
+        {title}
+      </Txt>
+      {waits ? (
+        <Notice tone="warning" title={words.t("restore.waits", { time: words.time(restore.approval!.until) })}>
+          {mayChange && restore.requestedBy !== you?.id ? (
+            <Button
+              kind="primary"
+              label={words.t("action.approve")}
+              onPress={() => void approve.run()}
+              busy={approve.busy}
+              locked={offline ?? (you?.secondFactor === true ? undefined : words.t("restore.secondFactor"))}
+              testID={`${testID}.approve`}
+            />
+          ) : null}
+        </Notice>
+      ) : (
+        <>
+          <Txt bold>{`${words.has(`restore.phase.${restore.phase}`) ? words.t(`restore.phase.${restore.phase}`) : restore.phase} · ${words.percent(restore.progress)}`}</Txt>
+          <Bar percent={restore.progress} label={title} text={words.percent(restore.progress)} />
+          <Muted>{facts.join(" · ")}</Muted>
+          {restore.stalled ? <Notice tone="warning" title={words.t("job.stalled", { duration: words.duration(now - Date.parse(restore.heartbeatAt)) })} text={words.t("job.stalled.hint")} /> : null}
+        </>
+      )}
+      <Muted>{words.t("job.closeApp")}</Muted>
+      <Trouble problem={cancel.problem ?? approve.problem} />
+      {mayChange ? (
+        <View style={{ alignItems: "flex-start" }}>
+          <Button label={words.t("action.cancel")} onPress={() => setAsking(true)} busy={cancel.busy} locked={offline} testID={`${testID}.restoreCancel`} />
+        </View>
+      ) : null}
+      {asking ? (
+        <Sheet
+          title={words.t("restore.confirmCancel")}
+          onClose={() => setAsking(false)}
+          footer={
+            <Button
+              kind="danger"
+              label={words.t("action.cancel")}
+              onPress={() => {
+                setAsking(false);
+                void cancel.run();
+              }}
+              testID={`${testID}.restoreCancel.yes`}
+            />
+          }
+        >
+          <Txt>{words.t("restore.confirmCancel.hint")}</Txt>
+        </Sheet>
+      ) : null}
+    </View>
+  );
+}
+
+function Result({ restore }: { restore: RestoreStatus }) {
+  const { theme, words, testID } = useScreen();
+  const target = words.t(`restore.${restore.targetEnvironment}`);
+  const { restored } = restore;
+  const isDone = restore.status === "completed";
+  const title = words.t(isDone ? "restore.done" : restore.cancelled === undefined ? "restore.failed" : "restore.cancelled", { target });
+  return (
+    <View style={{ gap: theme.space * 1.5 }} testID={`${testID}.result`}>
+      <Notice tone={isDone ? "good" : restore.cancelled === undefined ? "bad" : "neutral"} title={title} text={restore.error}>
+        {restore.error === undefined ? null : <CopyDetails label={words.t("job.id", { id: restore.id })} text={`${title}\n${restore.error}\n${restore.id}`} />}
+      </Notice>
+      {restored === undefined ? null : (
+        <View>
+          <Fact name={words.t("restore.result.rows")}>{words.t("restore.result.ofTotal", { n: restored.rows, total: restore.rowsTotal })}</Fact>
+          <Fact name={words.t("restore.result.tables")}>{words.t("restore.result.ofTotal", { n: restored.tables, total: restore.tablesTotal })}</Fact>
+          {restored.blobs > 0 ? <Fact name={words.t("restore.result.files")}>{`${words.number(restored.blobs)} · ${words.bytes(restored.blobBytes)}`}</Fact> : null}
+          <Fact name={words.t("restore.result.where")}>{target}</Fact>
+          <Fact name={words.t("restore.result.from")}>{`${words.timeAndUtc(restore.takenAt)} · ${restored.region}`}</Fact>
+          {restore.completedAt === undefined ? null : <Fact name={words.t("restore.result.took")}>{words.duration(Date.parse(restore.completedAt) - Date.parse(restore.startedAt))}</Fact>}
+          <Fact name={words.t("restore.check.masked")}>{words.t(restore.masked ? "restore.check.masked.yes" : "restore.check.masked.no")}</Fact>
+        </View>
+      )}
+      {(restored?.warnings ?? []).length === 0 ? null : (
+        <Notice tone="warning" title={words.t("copy.warnings")}>
+          {(restored?.warnings ?? []).map((warning) => (
+            <Txt key={warning.code + warning.message} size="small">{`• ${warning.message}`}</Txt>
+          ))}
+        </Notice>
+      )}
+      <View style={{ gap: theme.space / 2 }}>
+        <Txt size="heading" level={3}>
+          {words.t("restore.next.heading")}
+        </Txt>
+        <Txt>{words.t(isDone ? `restore.next.${restore.targetEnvironment}` : "restore.next.failed")}</Txt>
+      </View>
+    </View>
+  );
+}

@@ -1,0 +1,92 @@
+/** What the copies take and cost, and what may go. */
+
+import type { CleanupPlan } from "@gasrapido/backup-client";
+import { useEffect, useState } from "react";
+import { View } from "react-native";
+import { useScreen } from "../context";
+import { useAction } from "../data/useAction";
+import { lockOf } from "../model/lock";
+import { Button } from "../parts/Button";
+import { Card } from "../parts/Card";
+import { Notice } from "../parts/Notice";
+import { Sheet } from "../parts/Sheet";
+import { Trouble } from "../parts/Trouble";
+import { Muted, Txt } from "../parts/Txt";
+
+/** Of what would go, so much is listed. */
+const SHOWN = 20;
+
+export function Storage() {
+  const { theme, words, seen, now, testID } = useScreen();
+  const [cleaning, setCleaning] = useState(false);
+  if (!seen.hasReports) return null;
+  const { usage } = seen;
+  const lock = lockOf(seen, seen.summary?.you.administer === true);
+  const largest = Math.max(1, ...(usage?.vaults ?? []).map((vault) => vault.bytes));
+  return (
+    <Card heading={words.t("storage.heading")} testID={`${testID}.storage`}>
+      {usage === undefined ? (
+        <Muted>{words.t("storage.none")}</Muted>
+      ) : (
+        <>
+          {usage.vaults.map((vault) => (
+            <View key={vault.region} style={{ gap: 4 }}>
+              <View style={{ flexDirection: "row", flexWrap: "wrap", justifyContent: "space-between", columnGap: theme.space }}>
+                <Txt size="small" bold>
+                  {vault.region}
+                </Txt>
+                <Txt size="small">{words.t("storage.region", { bytes: words.bytes(vault.bytes), cost: words.usd(vault.usdAMonth) })}</Txt>
+              </View>
+              <View aria-hidden style={{ height: 6, borderRadius: 3, backgroundColor: theme.neutral.ground }}>
+                <View style={{ height: 6, borderRadius: 3, width: `${(vault.bytes / largest) * 100}%`, backgroundColor: theme.primary }} />
+              </View>
+            </View>
+          ))}
+          <Txt>{words.t("storage.total", { cost: words.usd(usage.vaults.reduce((sum, vault) => sum + vault.usdAMonth, 0)) })}</Txt>
+          {usage.growthBytesADay === undefined ? null : (
+            <Muted>{words.t("storage.growth", { bytes: words.bytes(Math.max(0, usage.growthBytesADay)), forecast: words.bytes(usage.forecastBytes ?? 0) })}</Muted>
+          )}
+          <Muted>{words.t("storage.counted", { ago: words.ago(now - Date.parse(usage.at)) })}</Muted>
+        </>
+      )}
+      <View style={{ alignItems: "flex-start" }}>
+        <Button label={words.t("cleanup.action")} onPress={() => setCleaning(true)} locked={lock === undefined ? undefined : words.t(lock)} testID={`${testID}.cleanup`} />
+      </View>
+      {cleaning ? <CleanupSheet onClose={() => setCleaning(false)} /> : null}
+    </Card>
+  );
+}
+
+function CleanupSheet({ onClose }: { onClose: () => void }) {
+  const { words, store, testID } = useScreen();
+  const [plan, setPlan] = useState<CleanupPlan>();
+  const [removed, setRemoved] = useState<number>();
+  const look = useAction(() => store.service.planCleanup().then(setPlan));
+  const clean = useAction(() => store.cleanUp().then(setRemoved));
+  const { run } = look;
+  useEffect(() => void run(), [run]);
+  const goes = (plan?.plan ?? []).filter((decision) => decision.keptBy.length === 0);
+  const id = `${testID}.cleanupSheet`;
+  const footer =
+    plan !== undefined && plan.removed > 0 && removed === undefined ? (
+      <Button kind="danger" label={words.t("cleanup.confirm", { count: plan.removed })} onPress={() => void clean.run()} busy={clean.busy} testID={`${id}.confirm`} />
+    ) : undefined;
+  return (
+    <Sheet title={words.t("cleanup.heading")} onClose={onClose} testID={id} footer={footer}>
+      <Trouble problem={look.problem ?? clean.problem} />
+      {removed !== undefined ? <Notice tone="good" title={words.t("cleanup.done", { count: removed })} testID={`${id}.done`} /> : null}
+      {plan === undefined && look.problem === undefined ? <Muted>{words.t("state.loading")}</Muted> : null}
+      {plan !== undefined && removed === undefined ? (
+        <>
+          <Txt bold>{plan.removed === 0 ? words.t("cleanup.nothing") : words.t("cleanup.removes", { count: plan.removed, kept: plan.plan.length - plan.removed })}</Txt>
+          <Muted>{words.t("cleanup.policy", { days: words.t("time.day", { n: plan.policy.days, count: plan.policy.days }), least: plan.policy.keepAtLeast })}</Muted>
+          {plan.removed === 0 ? null : <Txt>{words.t("cleanup.which")}</Txt>}
+          {goes.slice(0, SHOWN).map((decision) => (
+            <Txt key={decision.id} size="small">{`• ${words.time(decision.takenAt)}`}</Txt>
+          ))}
+          {goes.length > SHOWN ? <Muted>{`+ ${words.number(goes.length - SHOWN)}`}</Muted> : null}
+        </>
+      ) : null}
+    </Sheet>
+  );
+}

@@ -1,0 +1,166 @@
+import { BackupApiError, BackupOfflineError, type BackupService } from "@gasrapido/backup-client";
+import { MockApi, serviceOf, type MockState } from "@gasrapido/backup-client/mock";
+import { afterEach, describe, expect, it } from "vitest";
+import { BackupStore, type BackupEvent, type KeptStorage, type Seen, type StoreOptions } from "../src/data/store";
+
+const stores: BackupStore[] = [];
+afterEach(() => stores.splice(0).forEach((store) => store.stop()));
+
+function open(state: MockState = "protected", options: StoreOptions = {}, service?: BackupService) {
+  const api = new MockApi({ state, latencyMs: 1, jobMs: 2_500 });
+  const store = new BackupStore(service ?? serviceOf(api), { pollMs: 100_000, ...options });
+  stores.push(store);
+  return { api, store };
+}
+
+async function until(store: BackupStore, condition: (seen: Seen) => boolean, ms = 15_000): Promise<Seen> {
+  if (condition(store.get())) return store.get();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`it did not come to be: ${JSON.stringify({ ...store.get(), backups: store.get().backups.length })}`)), ms);
+    const stop = store.subscribe(() => {
+      if (!condition(store.get())) return;
+      clearTimeout(timer);
+      stop();
+      resolve(store.get());
+    });
+  });
+}
+
+describe("the store", () => {
+  it("sees all there is, and tells why it cannot", async () => {
+    const { store } = open();
+    store.start();
+    const seen = await until(store, (s) => s.hasReports);
+    expect(seen).toMatchObject({ connection: "ok", problem: undefined });
+    expect([seen.backups.length, seen.restores.length, seen.drills.length, seen.audit?.length]).toEqual([20, 1, 10, 4]);
+    for (const [state, connection] of [["unauthorized", "unauthorized"], ["forbidden", "forbidden"], ["error", "error"], ["rate_limited", "limited"]] as const) {
+      const { store: other } = open(state);
+      await other.refresh();
+      expect(other.get().connection).toBe(connection);
+      expect(other.get().problem).toBeInstanceOf(BackupApiError);
+    }
+  });
+
+  it("waits as long as it is told where there were too many requests", async () => {
+    const { store } = open("rate_limited");
+    await store.refresh();
+    expect(store.get().againAt! - store.service.now()).toBeGreaterThan(80_000);
+  });
+
+  it("keeps what it saw when the network goes, and says so", async () => {
+    const { api, store } = open();
+    await store.refresh();
+    const { seenAt, backups } = store.get();
+    api.offline = true;
+    await store.refresh();
+    expect(store.get()).toMatchObject({ connection: "offline", seenAt, backups });
+    expect(store.get().problem).toBeInstanceOf(BackupOfflineError);
+    api.offline = false;
+    await store.refresh();
+    expect(store.get()).toMatchObject({ connection: "ok", problem: undefined });
+  });
+
+  it("follows a backup to its end, whoever asked for it, and tells the host once", async () => {
+    const events: BackupEvent[] = [];
+    const { store } = open("protected", { onEvent: (event) => events.push(event) });
+    store.start();
+    await until(store, (s) => s.summary !== undefined);
+    const asked = await store.startBackup("all");
+    expect(store.get().backups[0]).toMatchObject({ id: asked.id, status: "pending" });
+    const seen = await until(store, (s) => s.backups.find((b) => b.id === asked.id)?.status === "completed" && s.summary?.lastGood?.id === asked.id);
+    expect(seen.summary?.running).toBeUndefined();
+    expect(events).toEqual([{ type: "backup.completed", id: asked.id }]);
+    // One that somebody else asked for is seen by the next look, and followed as well.
+    const other = await store.service.createManualBackup("public");
+    await store.refresh();
+    await until(store, (s) => s.backups.find((b) => b.id === other.id)?.status === "completed");
+    expect(events).toHaveLength(2);
+  });
+
+  it("follows a restore, and what it stops is stopped", async () => {
+    const events: BackupEvent[] = [];
+    const { store } = open("protected", { onEvent: (event) => events.push(event) });
+    store.start();
+    await until(store, (s) => s.summary !== undefined);
+    const restore = await store.startRestore({ backupId: "latest", targetEnvironment: "staging" });
+    const seen = await until(store, (s) => s.restores.find((r) => r.id === restore.id)?.status === "completed");
+    expect(seen.restores[0]?.restored?.rows).toBe(seen.restores[0]?.rowsTotal);
+    const second = await store.startRestore({ backupId: "latest", targetEnvironment: "staging" });
+    await store.cancelRestore(second.id);
+    await until(store, () => events.length === 2);
+    expect(events[1]).toMatchObject({ type: "restore.failed", id: second.id, error: "it was cancelled" });
+  });
+
+  it("asks for nothing while it is stopped", async () => {
+    const { api, store } = open("running", { pollMs: 5 });
+    let asked = 0;
+    const through = api.fetch;
+    Object.assign(api, { fetch: (...args: Parameters<typeof fetch>) => ((asked += 1), through(...args)) });
+    const counted = new BackupStore(serviceOf(api), { pollMs: 5 });
+    counted.start();
+    await until(counted, (s) => s.hasReports);
+    counted.stop();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = asked;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(asked).toBe(before);
+    expect(store.get().summary).toBeUndefined();
+  });
+
+  it("reads a list down page by page, each copy once, and lists by status without gaps", async () => {
+    const { api, store } = open("many");
+    await store.refresh();
+    while (store.hasMore("failed")) await store.loadMore("failed");
+    expect(store.list("failed").map((b) => b.id)).toEqual(api.world.backups.filter((b) => b.status === "failed").map((b) => b.id));
+    // What was read of the failed ones alone is not in the list of all.
+    expect(store.list("all").length).toBe(20);
+    await Promise.all([store.loadMore("all"), store.loadMore("all")]);
+    expect(store.list("all").length).toBe(70);
+    while (store.hasMore("all")) await store.loadMore("all");
+    expect(store.list("all").map((b) => b.id)).toEqual(api.world.backups.map((b) => b.id));
+    expect(store.hasMore("completed")).toBe(false);
+    expect((await store.restorable()).length).toBe(api.world.backups.filter((b) => b.status === "completed").length);
+  });
+
+  it("leaves out what it read before when a gap has come between", async () => {
+    const { api, store } = open();
+    await store.refresh();
+    await store.loadMore("all");
+    expect(store.list("all").length).toBe(70);
+    // A week in a drawer.
+    const newer = Array.from({ length: 30 }, (_, i) => ({ ...structuredClone(api.world.backups[0]!), id: `019ab3c4-5d6e-7f80-9a1b-00010000${(60_000 - i).toString(16)}` }));
+    api.world.backups.unshift(...newer);
+    await store.refresh();
+    expect(store.list("all").length).toBe(20);
+    await store.loadMore("all");
+    expect(store.list("all").map((b) => b.id)).toEqual(api.world.backups.slice(0, 70).map((b) => b.id));
+  });
+
+  it("shows what was kept until it has looked, and never takes it for news", async () => {
+    const kept = new Map<string, string>();
+    const storage: KeptStorage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) };
+    const first = open("protected", { storage });
+    await first.store.refresh();
+    const { seenAt } = first.store.get();
+    expect(kept.size).toBe(1);
+    const second = open("protected", { storage });
+    second.api.offline = true;
+    second.store.start();
+    const seen = await until(second.store, (s) => s.connection === "offline");
+    expect([seen.seenAt, seen.backups.length, seen.restores.length]).toEqual([seenAt, 20, 1]);
+    second.api.offline = false;
+    await second.store.refresh();
+    expect(second.store.hasMore("all")).toBe(true);
+    // What another version kept, or nobody can read, is nothing.
+    for (const broken of ["{", "null", JSON.stringify({ version: 99, summary: {} })]) {
+      kept.set([...kept.keys()][0]!, broken);
+      const third = open("protected", { storage });
+      third.store.start();
+      expect((await until(third.store, (s) => s.connection === "ok")).summary).toBeDefined();
+    }
+    const refusing: KeptStorage = { getItem: () => Promise.reject(new Error("no")), setItem: () => Promise.reject(new Error("full")) };
+    const fourth = open("protected", { storage: refusing });
+    fourth.store.start();
+    expect((await until(fourth.store, (s) => s.connection === "ok")).summary).toBeDefined();
+  });
+});
