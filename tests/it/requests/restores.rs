@@ -18,6 +18,10 @@ async fn a_restore_that_is_asked_for_is_done_once_and_its_record_says_how_far_it
     let RestoreOutcome::Settled(record) = outcome else { panic!("{outcome:?}") };
     assert_eq!((record.status, record.phase, record.progress.percent), (Status::Completed, RestorePhase::Done, 100));
     assert_eq!(record.restored.as_ref().map(|r| (r.rows, r.snapshot)), Some((98, good)));
+    // What was wanted is told too, however quick it was.
+    let (progress, tables) = (record.progress, record.restored.as_ref().map_or(0, |r| r.tables));
+    assert_eq!((progress.rows_total, progress.rows, progress.tables_total), (98, 98, tables));
+    assert_eq!(progress.bytes_total, progress.bytes);
     assert_eq!(target.rows(), filled(&scene));
     assert!(matches!(scene.take_up(second, &target, None).await, Ok(RestoreOutcome::Skipped(_))));
     assert_eq!(scene.restore_record(id).await, *record);

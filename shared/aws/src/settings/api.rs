@@ -6,7 +6,6 @@ use engine::environment::Environment;
 use url::Url;
 
 const ISSUER_EXAMPLE: &str = "https://abcdefghijklmnopqrst.supabase.co/auth/v1";
-const ORIGINS_EXAMPLE: &str = "https://admin.example.org,http://localhost:5173";
 /// A consent may be waited for as long as a week.
 const APPROVAL_MINUTES_MAX: u32 = 7 * 24 * 60;
 
@@ -28,8 +27,6 @@ pub struct ApiSettings {
     pub issuer: Option<Issuer>,
     /// `BACKUP_APPROVAL_MINUTES`: so long a second person may consent to a restore into production; none needs to without.
     pub approval_minutes: Option<u32>,
-    /// `BACKUP_CORS_ORIGINS`: the web pages that may call it.
-    pub cors_origins: Vec<String>,
     /// `BACKUP_WRITES_A_MINUTE`: requests of one person that change anything.
     pub writes_a_minute: u32,
     /// `BACKUP_AGE_MAX_HOURS`: a backup that is older is too old.
@@ -52,7 +49,6 @@ pub(super) fn api(r: &mut Reader<'_>) -> ApiSettings {
     ApiSettings {
         issuer,
         approval_minutes: (approval > 0).then_some(approval),
-        cors_origins: r.or("BACKUP_CORS_ORIGINS", ORIGINS_EXAMPLE, Vec::new(), origins),
         writes_a_minute: r.or("BACKUP_WRITES_A_MINUTE", "30", 30, |v| rules::number(v, 1..=10_000)),
         backup_age_max_hours: r.or("BACKUP_AGE_MAX_HOURS", "26", 26, |v| rules::number(v, 1..=8_760)),
         drill_age_max_hours: r.or("BACKUP_DRILL_AGE_MAX_HOURS", "50", 50, |v| rules::number(v, 1..=8_760)),
@@ -66,16 +62,6 @@ fn guarded_url(value: &str) -> Ruling<(String, Url)> {
     let url = Url::parse(text).ok().filter(|url| super::is_guarded(url) && url.query().is_none());
     let url = url.ok_or_else(|| "must be an https:// URL (http:// only on this machine)".to_owned())?;
     Ok((text.to_owned(), url))
-}
-
-fn origins(value: &str) -> Ruling<Vec<String>> {
-    let origin = |text: &str| {
-        let url = Url::parse(text.trim()).ok();
-        let right = url.filter(|url| url.origin().ascii_serialization() == text.trim());
-        right.map(|url| url.origin().ascii_serialization())
-    };
-    let all: Option<Vec<String>> = value.split(',').map(origin).collect();
-    all.ok_or_else(|| "must be origins, such as https://admin.example.org, with commas between them".into())
 }
 
 fn targets(value: &str) -> Ruling<Vec<Environment>> {
@@ -114,21 +100,14 @@ mod tests {
             ("BACKUP_AUTH_ISSUER", "http://example.org/auth/v1"),
             ("BACKUP_AUTH_KEYS_URL", "x"),
             ("BACKUP_APPROVAL_MINUTES", "10081"),
-            ("BACKUP_CORS_ORIGINS", "https://a.example.org/path"),
-            ("BACKUP_CORS_ORIGINS", "*"),
             ("BACKUP_WRITES_A_MINUTE", "0"),
             ("BACKUP_TARGETS", "test"),
         ] {
             let said = read(&[(name, value)]).expect_err(name);
             assert!(said.contains(name), "{said}");
         }
-        let right = read(&[
-            ("BACKUP_CORS_ORIGINS", "https://admin.example.org, http://localhost:5173"),
-            ("BACKUP_TARGETS", "development,production"),
-            ("BACKUP_APPROVAL_MINUTES", "60"),
-        ]);
+        let right = read(&[("BACKUP_TARGETS", "development,production"), ("BACKUP_APPROVAL_MINUTES", "60")]);
         let right = right.expect("reads");
-        assert_eq!(right.cors_origins, ["https://admin.example.org", "http://localhost:5173"]);
         assert_eq!((right.targets.len(), right.approval_minutes), (2, Some(60)));
     }
 }

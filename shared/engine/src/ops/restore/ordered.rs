@@ -50,6 +50,7 @@ struct RecordJournal {
     id: RestoreId,
     attempt: AttemptId,
     noted: Option<Restored>,
+    counters: Arc<RestoreCounters>,
 }
 
 #[async_trait::async_trait]
@@ -59,7 +60,8 @@ impl Journal for RecordJournal {
     }
 
     async fn note(&self, restored: &Restored) -> Result<()> {
-        let note = |record: &mut RestoreRecord| record.note(self.attempt, restored.clone()).map(|()| true);
+        let (_, wanted) = self.counters.progress();
+        let note = |record: &mut RestoreRecord| record.note(self.attempt, restored.clone(), wanted).map(|()| true);
         catalog::amend(&*self.catalog, self.id, note).await.map(|_| ())
     }
 }
@@ -123,17 +125,18 @@ impl Ordered {
         };
         let request = record.request(deadline);
         let (loaded_before, phase_before) = (record.progress.bytes, record.phase);
-        let journal = RecordJournal {
-            catalog: Arc::clone(&self.catalog),
-            id,
-            attempt: attempt.id,
-            noted: record.restored.clone(),
-        };
+        let noted = record.restored.clone();
         let made = match make(record).await {
             Err(e) => Err(e),
             Ok(mut restore) => {
-                restore.journal = Some(Arc::new(journal));
                 let counters = Arc::clone(&restore.counters);
+                restore.journal = Some(Arc::new(RecordJournal {
+                    catalog: Arc::clone(&self.catalog),
+                    id,
+                    attempt: attempt.id,
+                    noted,
+                    counters: Arc::clone(&counters),
+                }));
                 let work = restore.run(request);
                 let beat = self.heartbeat(id, attempt.id, lease, &counters, deadline);
                 tokio::pin!(work);

@@ -237,16 +237,20 @@ impl RestoreRecord {
         Ok(())
     }
 
-    /// All is proven, and only to be shown yet. From now on it is not cancelled.
+    /// All that was wanted is proven, and only to be shown yet. From now on it is not cancelled.
     ///
     /// # Errors
     /// `Conflict` when it was cancelled before; as [`Self::advance`].
-    pub fn note(&mut self, attempt: AttemptId, restored: Restored) -> Result<()> {
+    pub fn note(&mut self, attempt: AttemptId, restored: Restored, wanted: RestoreProgress) -> Result<()> {
         self.require_open()?;
         self.require_attempt(attempt)?;
         if self.cancelled.is_some() {
             return Err(Error::conflict(format!("restore {} was cancelled", self.id)));
         }
+        // A quick one has not told how far it is before it is done.
+        self.progress.tables_total = wanted.tables_total;
+        self.progress.rows_total = wanted.rows_total;
+        self.progress.bytes_total = wanted.bytes_total;
         self.restored = Some(few_warnings(restored));
         Ok(())
     }
