@@ -43,7 +43,6 @@ pub(crate) struct House {
     /// How long a second person may consent to a restore into production; none needs to without.
     pub(crate) approval_s: Option<i64>,
     pub(crate) config: BackupConfig,
-    pub(crate) cors_origins: Vec<String>,
 }
 
 impl House {
@@ -71,7 +70,6 @@ impl House {
             targets: api.targets.clone(),
             writes_a_minute: api.writes_a_minute,
             approval_s: api.approval_minutes.map(|minutes| i64::from(minutes) * 60),
-            cors_origins: api.cors_origins.clone(),
             places,
         })
     }

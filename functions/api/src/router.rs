@@ -8,16 +8,11 @@ use crate::request::identify;
 use crate::routes::{backups, cleanups, reports, restores};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use std::sync::Arc;
-use std::time::Duration;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// How long a browser believes what it was told of other pages' rights.
-const CORS_MAX_AGE: Duration = Duration::from_secs(3_600);
 
 /// The routes, each with what the document says of it.
 pub(crate) fn documented() -> OpenApiRouter<Arc<Api>> {
@@ -51,30 +46,10 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
     let not_so = || async {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
     };
-    let cors = cors(&api.house.cors_origins);
     router
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&api), identify))
-        .layer(cors)
         .with_state(api)
-}
-
-/// What pages of other origins may do; nothing where none is set.
-fn cors(origins: &[String]) -> CorsLayer {
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    let key = HeaderName::from_static("idempotency-key");
-    CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, key])
-        .expose_headers([
-            header::ETAG,
-            header::LOCATION,
-            header::RETRY_AFTER,
-            header::DATE,
-            HeaderName::from_static("x-request-id"),
-        ])
-        .max_age(CORS_MAX_AGE)
 }

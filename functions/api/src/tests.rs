@@ -96,7 +96,6 @@ impl Stage {
                 backup_schedule: "cron(0 3 * * ? *)".to_owned(),
                 retention_days: 3,
             },
-            cors_origins: vec!["https://admin.example.org".to_owned()],
             places,
         };
         change(&mut house);
