@@ -25,7 +25,7 @@ demo: ## backup, loss and restore on this machine, from nothing
 	@infra/local/demo $(ARGS)
 
 .PHONY: up
-up: tools build ## start the same stack for a developer and print its URLs
+up: tools build page ## start the same stack for a developer, with the page of the app, and print its URLs
 	@infra/local/stack up $(ARGS)
 
 .PHONY: status
@@ -58,6 +58,10 @@ test: tools build ## all tests, with their own set-up
 .PHONY: app
 app: tools ## install what app/ is made with, as its lock file has it
 	@cd app && npm ci --no-audit --no-fund --loglevel=error
+
+.PHONY: page
+page: app ## build the page of the app into app/harness/dist/
+	@cd app && npm run --silent build
 
 .PHONY: test-app
 test-app: app ## the app by itself, and with the API on a stack of its own
@@ -122,6 +126,10 @@ bench: tools build ## measure against pg_dump, restic and the raw cipher; writes
 .PHONY: bench-api
 bench-api: tools build ## many people who look at the API at once; ARGS='--people 8 --seconds 20'
 	@BACKUP_LOCAL_DIR=target/bench-api benches/api $(ARGS)
+
+.PHONY: bench-app
+bench-app: tools page ## the page of the app in a browser: first paint, and scrolling; ARGS='--rounds 5'
+	@benches/app $(ARGS)
 
 .PHONY: fmt
 fmt: ## format the code

@@ -260,7 +260,7 @@ class Stack:
             "DatabaseUrl": self.database(SOURCE, "backup_reader:reader"), "TargetProductionUrl": self.database(TARGET),
             "TargetStagingUrl": self.database(STAGING), "TargetDevelopmentUrl": self.database(DEVELOPMENT), "StorageUrl": self.storage,
             "TargetProductionStorageUrl": self.storage, "PoliciesPath": str(POLICIES),
-            "Schedule": schedule, "ScheduleState": schedule_state, "AuthIssuer": self.issuer.name,
+            "Schedule": schedule, "ScheduleState": schedule_state, "AuthIssuer": self.issuer.name, "CorsOrigins": self.page_origin,
             "CatalogDeletionProtection": "false", "PgBin": self.unpack_layer(),
             "PgServer": str(ZIPS / "pg-server" / "pgsql"), "ChecksPath": str(CHECKS),
         }
@@ -306,6 +306,41 @@ class Stack:
                 elif mode:
                     os.chmod(path, mode & 0o777)
         return str(layer / "bin")
+
+    # -- the page of the app
+
+    @property
+    def page_origin(self):
+        """Where the page is served, or will be: the API is told before that it may be called from there."""
+        if "page_port" not in self.state:
+            self.state["page_port"] = free_port()
+            self.save()
+        return f"http://127.0.0.1:{self.state['page_port']}"
+
+    @property
+    def page_url(self):
+        """The page, on the API of this stack."""
+        return f"{self.page_origin}/?{urllib.parse.urlencode({'api': self.outputs['outputs']['ApiUrl']})}"
+
+    def start_page(self):
+        """Serves the page of the app, which must be built and deployed for."""
+        if not (ROOT / "app" / "harness" / "dist" / "index.html").exists():
+            raise Failure("app/harness/dist is missing; build it with: make page")
+        with open(LOCAL / "page.log", "wb") as log:
+            process = subprocess.Popen([ROOT / "infra" / "local" / "page", "--port", str(self.state["page_port"])], start_new_session=True,
+                                       env={**os.environ, "BACKUP_LOCAL_DIR": str(LOCAL)}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.state["page"] = {"pid": process.pid, "started": start_time(process.pid)}
+        self.save()
+
+        def answers():
+            try:
+                with urllib.request.urlopen(self.page_origin, timeout=2) as answer:
+                    return answer.status == 200
+            except OSError:
+                return False
+
+        if not wait_for(lambda: process.poll() is not None or answers(), 20) or process.poll() is not None:
+            raise Failure(f"the page is not served; see {LOCAL}/page.log")
 
     @property
     def issuer(self):
@@ -353,6 +388,9 @@ class Stack:
         recorded = self.state.get("ministack")
         if recorded:
             ended.append(f"MiniStack and {self.stop_group(recorded)} processes of its functions")
+        if "page" in self.state:
+            self.stop_group(self.state["page"])
+            ended.append("the page")
         for name in ("postgres", "tmp", "opt", "stack.json", "outputs.json", "functions.env", "issuer.pem"):
             path = LOCAL / name
             if path.is_dir():

@@ -85,9 +85,9 @@ describe("the client and the API", () => {
 
   it("says what a restore would do, and does it", async () => {
     const backups = as("OPERATOR");
-    const request = { backupId: "latest", targetEnvironment: "development" } as const;
+    const request = { backupId: "latest", targetEnvironment: "staging" } as const;
     const plan = await backups.planRestore(request);
-    expect(plan).toMatchObject({ targetEnvironment: "development", masked: true, safetyBackup: false, replaces: false });
+    expect(plan).toMatchObject({ targetEnvironment: "staging", masked: true, safetyBackup: false, replaces: false });
     expect(await backups.restoreBackup(request)).toBe(true);
     const [restore] = (await backups.restores({ limit: 1 })).restores;
     expect(restore).toMatchObject({ backupId: plan.backupId, status: "completed", progress: 100, phase: "done" });
