@@ -71,6 +71,10 @@ test-app: app ## the app by itself, and with the API on a stack of its own
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-api
 	@BACKUP_LOCAL_DIR=target/check-api infra/local/check-rights
 
+.PHONY: pictures
+pictures: ## put some of the pictures that make test-app took together in docs/pictures/
+	@cd app/harness && BACKUP_BROWSER="$$(../../infra/tools/browser)" ../../.tools/bin/node pictures.mjs
+
 .PHONY: check
 check: ## what CI runs: formatting, lints, tests, dependencies, templates
 	@echo 'check: formatting'

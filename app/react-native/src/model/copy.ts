@@ -3,6 +3,9 @@
 import type { BackupStatus, Replica } from "@gasrapido/backup-client";
 import type { ToneName } from "../theme";
 
+/** What everything is asked for by. */
+export const EVERYTHING = "all";
+
 export type CopyState = "good" | "failed" | "cancelled" | "running" | "replicating" | "expired" | "unknown";
 export type Proof = "restored" | "sampled" | "read" | "reading" | "never" | "failed";
 export type RegionState = "complete" | "pending" | "running" | "damaged";
@@ -26,6 +29,11 @@ export function copyStateOf(backup: BackupStatus): CopyState {
 
 export function isRunning(backup: BackupStatus): boolean {
   return backup.status === "pending" || backup.status === "in_progress";
+}
+
+/** The part that was asked for; nothing where that was everything. */
+export function partOf(backup: BackupStatus): string | undefined {
+  return backup.part === EVERYTHING || backup.part === backup.source ? undefined : backup.part;
 }
 
 /** Whether it can be restored. */

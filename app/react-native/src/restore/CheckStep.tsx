@@ -6,6 +6,7 @@ import { Fact } from "../parts/Card";
 import { Field } from "../parts/Field";
 import { Notice } from "../parts/Notice";
 import { Muted, Txt } from "../parts/Txt";
+import { Warnings } from "../parts/Warnings";
 import { isConfirmed, replaces, type Flow } from "./flow";
 
 export function CheckStep({ flow, busy }: { flow: Flow; busy: boolean }) {
@@ -35,13 +36,7 @@ export function CheckStep({ flow, busy }: { flow: Flow; busy: boolean }) {
           </View>
         </Fact>
       )}
-      {plan.warnings.length === 0 ? null : (
-        <Notice tone="warning" title={words.t("copy.warnings")}>
-          {plan.warnings.map((warning) => (
-            <Txt key={warning.code + warning.message} size="small">{`• ${warning.message}`}</Txt>
-          ))}
-        </Notice>
-      )}
+      <Warnings warnings={plan.warnings} />
     </View>
   );
 }

@@ -14,6 +14,7 @@ import { Notice } from "../parts/Notice";
 import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
+import { Warnings } from "../parts/Warnings";
 
 export function ProgressStep({ restoreId }: { restoreId: string }) {
   const { words, seen, store } = useScreen();
@@ -123,13 +124,7 @@ function Result({ restore }: { restore: RestoreStatus }) {
           <Fact name={words.t("restore.check.masked")}>{words.t(restore.masked ? "restore.check.masked.yes" : "restore.check.masked.no")}</Fact>
         </View>
       )}
-      {(restored?.warnings ?? []).length === 0 ? null : (
-        <Notice tone="warning" title={words.t("copy.warnings")}>
-          {(restored?.warnings ?? []).map((warning) => (
-            <Txt key={warning.code + warning.message} size="small">{`• ${warning.message}`}</Txt>
-          ))}
-        </Notice>
-      )}
+      <Warnings warnings={restored?.warnings} />
       <View style={{ gap: theme.space / 2 }}>
         <Txt size="heading" level={3}>
           {words.t("restore.next.heading")}

@@ -4,12 +4,11 @@ import type { TableList } from "@gasrapido/backup-client";
 import { useEffect, useState } from "react";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
+import { EVERYTHING } from "../model/copy";
 import { Button } from "../parts/Button";
 import { Choice, Choices } from "../parts/Choice";
 import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
-
-const EVERYTHING = "all";
 
 export function BackUpSheet({ onClose }: { onClose: () => void }) {
   const { words, seen, store, testID } = useScreen();
@@ -28,7 +27,7 @@ export function BackUpSheet({ onClose }: { onClose: () => void }) {
       isThere = false;
     };
   }, [store, last]);
-  const schemas = [...new Set((inside?.tables ?? []).map((table) => table.schema))].sort();
+  const schemas = [...new Set((inside?.tables ?? []).map((table) => table.schema))].filter((name) => !name.startsWith("pg_")).sort();
   const hint = words.t("backUp.part.hint");
   const id = `${testID}.backUpSheet`;
   return (

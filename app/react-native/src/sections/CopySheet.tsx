@@ -16,6 +16,7 @@ import { Notice } from "../parts/Notice";
 import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
+import { Warnings } from "../parts/Warnings";
 import { stateText } from "./CopyRow";
 
 /** Of what is inside, so much is listed. */
@@ -94,13 +95,7 @@ export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus
           </>
         ) : null}
       </View>
-      {(backup.warnings ?? []).length === 0 ? null : (
-        <Notice tone="warning" title={words.t("copy.warnings")}>
-          {(backup.warnings ?? []).map((warning) => (
-            <Txt key={warning.code + warning.message} size="small">{`• ${warning.message}`}</Txt>
-          ))}
-        </Notice>
-      )}
+      <Warnings warnings={backup.warnings} />
       {isRestorable(backup) ? <Inside backup={backup} /> : null}
       {isRestorable(backup) ? (
         <View style={{ alignItems: "flex-start", gap: theme.space }}>

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
-import { copyStateOf, isRunning } from "../model/copy";
+import { copyStateOf, isRunning, partOf } from "../model/copy";
 import { leftMs, STEPS, stepsOf, type StepState } from "../model/steps";
 import { runningRestore, waitingRestore } from "../model/lock";
 import { Bar } from "../parts/Bar";
@@ -40,7 +40,8 @@ function BackupJob({ backup }: { backup: BackupStatus }) {
   const [asking, setAsking] = useState(false);
   const cancel = useAction(() => store.cancelBackup(backup.id));
   const state = copyStateOf(backup);
-  const title = backup.part === undefined ? words.t("job.backup") : words.t("job.backup.part", { part: backup.part });
+  const part = partOf(backup);
+  const title = part === undefined ? words.t("job.backup") : words.t("job.backup.part", { part });
   const id = `${testID}.job`;
   if (state === "unknown") {
     return (
