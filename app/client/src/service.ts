@@ -49,11 +49,14 @@ const LIST = 20;
 const PAGE_MAX = 100;
 
 export class BackupService {
+  /** Where the API is: what tells one project from another. */
+  readonly baseUrl: string;
   readonly #transport: Transport;
   readonly #seen = new Map<string, BackupStatus>();
 
   constructor(options: TransportOptions) {
     this.#transport = new Transport(options);
+    this.baseUrl = options.baseUrl.replace(/\/+$/, "");
   }
 
   // ---- the specification

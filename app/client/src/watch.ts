@@ -44,6 +44,7 @@ export function watch<T extends Followed>(
   let etag: string | undefined;
   let pauseMs = 0;
   let failures = 0;
+  let offline = false;
   let done = false;
 
   const next = async (): Promise<IteratorResult<T>> => {
@@ -53,7 +54,8 @@ export function watch<T extends Followed>(
         const request: RequestOptions = { tries: OFFLINE_TRIES, signal };
         if (etag !== undefined) request.etag = etag;
         const { body, etag: tag, retryAfterS } = await look(request);
-        if (failures > 0) onOffline?.(false);
+        if (offline) onOffline?.(false);
+        offline = false;
         failures = 0;
         etag = tag;
         pauseMs = bounded(retryAfterS ?? PAUSE_S) * 1_000;
@@ -71,7 +73,8 @@ export function watch<T extends Followed>(
           throw error;
         }
         failures += 1;
-        if (failures === 1) onOffline?.(true);
+        // One that answers badly is there.
+        if (error instanceof BackupOfflineError !== offline) onOffline?.((offline = !offline));
         const told = error instanceof BackupApiError ? error.retryAfterS : undefined;
         pauseMs = (told === undefined ? 0 : bounded(told) * 1_000) + fullJitter(failures + 1);
       }

@@ -28,7 +28,7 @@ function Mocked() {
 
 /** What a phone kept that was last open a day ago. */
 const keptLongAgo: KeptStorage = {
-  getItem: () => JSON.stringify({ version: 1, ...keptSince(26 * HOUR) }),
+  getItem: () => JSON.stringify({ version: 2, ...keptSince(26 * HOUR) }),
   setItem: () => undefined,
 };
 

@@ -69,9 +69,9 @@ describe("a backup", () => {
     await part(page, "backUp").click();
     await part(page, "backUpSheet.start").click();
     await part(page, "job.cancel").click();
-    await page.getByRole("dialog", { name: "Stop this backup?" }).waitFor();
+    await page.getByRole("alert").getByText("Stop this backup?").waitFor();
     expect.soft(await barriers(page), "the question whether it is stopped").toEqual([]);
-    await part(page, "job.confirmCancel.yes").click();
+    await part(page, "job.cancel.yes").click();
     await page.getByText("The backup was stopped").first().waitFor();
     await done(page);
   });
@@ -141,10 +141,64 @@ describe("a restore", () => {
     await done(page);
   });
 
+  it("is of the copy that was chosen last, however late the answer to the first choice comes", async () => {
+    const page = await open("protected");
+    await part(page, "restore").click();
+    await part(page, "restoreSheet.next").click();
+    await part(page, "restoreSheet.next").click();
+    // The plan of the newest copy is on its way.
+    await part(page, "restoreSheet.back").click();
+    await part(page, "restoreSheet.back").click();
+    await part(page, "what.copy").click();
+    const third = page.getByRole("radiogroup", { name: "A copy" }).getByRole("radio").nth(2);
+    const chosen = (await third.innerText()).split("\n")[0]!;
+    await third.click();
+    await part(page, "restoreSheet.next").click();
+    await part(page, "restoreSheet.next").click();
+    await part(page, "check").getByText(chosen).waitFor();
+    await part(page, "restoreSheet.start").click();
+    await part(page, "restoreProgress").waitFor();
+    const asked = await page.evaluate(() => {
+      const { world } = (globalThis as unknown as { backups: MockApi }).backups;
+      return [world.restores[0]!.backupId, world.backups.map((b) => b.id)] as const;
+    });
+    expect(asked[1].indexOf(asked[0])).toBe(2);
+    await done(page);
+  });
+
+  it("can be stopped by whoever says so twice, inside of the sheet", async () => {
+    const page = await open("restoring");
+    await part(page, "restoreJob.open").click();
+    await part(page, "restoreCancel").click();
+    await page.getByText("Stop this restore?").waitFor();
+    expect.soft(await barriers(page), "the question whether it is stopped").toEqual([]);
+    await part(page, "restoreCancel.yes").click();
+    await part(page, "result").getByText("The restore into Production was stopped").waitFor();
+    await done(page);
+  });
+
+  it("into an environment that this version does not know is shown by its name", async () => {
+    const page = await open("restored");
+    await part(page, "lastRestore").waitFor();
+    await page.evaluate(() => {
+      const { world } = (globalThis as unknown as { backups: MockApi }).backups;
+      Object.assign(world.restores[0]!, { targetEnvironment: "sandbox" });
+      Object.assign(world.backups[0]!, { trigger: "moon", phase: "dreaming" });
+    });
+    await part(page, "refresh").click();
+    await part(page, "lastRestore").getByText("Restored into sandbox", { exact: false }).waitFor();
+    await part(page, "lastRestore.open").click();
+    await part(page, "result").getByText("sandbox", { exact: true }).first().waitFor();
+    await done(page);
+  });
+
   it("to a moment means the newest copy before it, within what there is", async () => {
     const page = await open("protected");
     await part(page, "restore").click();
     await part(page, "what.moment").click();
+    // It begins with the newest copy itself.
+    const newest = await page.evaluate(() => (globalThis as unknown as { backups: MockApi }).backups.world.backups[0]!.metadata!.timestamp.slice(11, 16));
+    await page.getByText(new RegExp(`^That is the copy of .*${newest} UTC`)).waitFor();
     await page.getByText(/^There are copies from /).waitFor();
     await part(page, "moment.time").fill("25:00");
     await page.getByText("Write the time as hours:minutes, such as 14:30.").waitFor();
@@ -210,8 +264,10 @@ describe("a cleanup", () => {
     await part(page, "cleanup").click();
     await page.getByText("2 copies would be removed; 117 stay.").waitFor();
     expect.soft(await barriers(page), "what would go").toEqual([]);
-    await part(page, "cleanupSheet.confirm").click();
+    await part(page, "cleanUpSheet.confirm").click();
     await page.getByText("2 copies were removed.").waitFor();
+    await part(page, "cleanUpSheet.close").click();
+    await part(page, "storage").getByText(/^The last cleanup removed 2, /).waitFor();
     await done(page);
   });
 });

@@ -6,9 +6,10 @@
 
 import type { BackupStatus, RestoreStatus } from "@gasrapido/backup-client";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
-import { AccessibilityInfo, ActivityIndicator, FlatList, Platform, RefreshControl, ScrollView, Share, View, useWindowDimensions, type LayoutChangeEvent } from "react-native";
+import { AccessibilityInfo, FlatList, Platform, RefreshControl, ScrollView, Share, StatusBar, View, useWindowDimensions, type LayoutChangeEvent } from "react-native";
 import { ScreenContext, useScreen, type Screen } from "./context";
 import { useBackups } from "./data/useBackups";
+import { useAction } from "./data/useAction";
 import { useNow } from "./data/useNow";
 import type { BackupEvent, Backups, Filter, KeptStorage } from "./data/store";
 import type { Messages } from "./messages";
@@ -16,23 +17,25 @@ import { growthOf, isRunning } from "./model/copy";
 import { keyOf, type Day } from "./model/days";
 import { runningRestore, waitingRestore } from "./model/lock";
 import { protectionOf } from "./model/protection";
+import { targetName } from "./names";
 import { Announcer } from "./parts/Announcer";
 import { Card } from "./parts/Card";
 import { Notice } from "./parts/Notice";
-import { Button } from "./parts/Button";
+import { Busy, Button } from "./parts/Button";
+import { Dialog } from "./parts/Sheet";
 import { Muted, Txt } from "./parts/Txt";
 import { RestoreSheet } from "./restore/RestoreSheet";
 import { Activity } from "./sections/Activity";
 import { BackUpSheet } from "./sections/BackUpSheet";
-import { CopiesFooter, CopiesHeader } from "./sections/Copies";
+import { CopiesFooter, CopiesHeader, type OfDay } from "./sections/Copies";
 import { CopyRow } from "./sections/CopyRow";
-import { CopySheet } from "./sections/CopySheet";
+import { CopySheet, titleOf } from "./sections/CopySheet";
 import { Days } from "./sections/Days";
 import { Drills } from "./sections/Drills";
 import { Hero } from "./sections/Hero";
 import { Jobs } from "./sections/Job";
 import { Status } from "./sections/Status";
-import { Storage } from "./sections/Storage";
+import { CleanUpSheet, Storage } from "./sections/Storage";
 import { useTheme, type Theme } from "./theme";
 import { Words, localeOfDevice } from "./words";
 
@@ -55,8 +58,10 @@ export interface BackupManagementProps {
   onEvent?: (event: BackupEvent) => void;
   /** The name of a person, by the id that the token has. */
   nameOf?: (id: string) => string;
-  /** Copies a text, such as to a clipboard; the system's own way to share without. */
-  copyText?: (text: string) => void | Promise<void>;
+  /** Copies a text, such as to a clipboard; the system's own way to share without. `false` says that it was not done. */
+  copyText?: (text: string) => unknown;
+  /** What the system covers at the top and the bottom, such as `useSafeAreaInsets()` tells; about that of any phone without. */
+  insets?: { top: number; bottom: number };
   /** Milliseconds between looks while nothing runs; 30,000 without. */
   pollMs?: number;
   /** Put above and beneath everything. */
@@ -67,17 +72,19 @@ export interface BackupManagementProps {
 }
 
 /** From this width on there are two columns. */
-export const WIDE = 840;
+const WIDE = 840;
+/** A phone's clock and its home bar, about; a host that knows better says so. */
+const INSETS = Platform.select({ ios: { top: 59, bottom: 34 }, android: { top: StatusBar.currentHeight ?? 24, bottom: 24 }, default: { top: 0, bottom: 0 } });
 const TICK_MS = 5_000;
 const TICK_RUNNING_MS = 1_000;
+/** Of the backups of a day so many are listed. */
+const OF_A_DAY = 100;
 /** The result of a restore stays in sight for so long. */
 const RESULT_MS = 24 * 3_600_000;
 
 export function BackupManagementComponent(props: BackupManagementProps) {
   const { service, locale, messages, timeZone, colorScheme, nameOf, copyText, testID = "backups" } = props;
-  const { pollMs, storage, onEvent } = props;
-  const options = { storage, onEvent, ...(pollMs === undefined ? {} : { pollMs }) };
-  const { store, seen } = useBackups(service, options);
+  const { store, seen } = useBackups(service, { pollMs: props.pollMs, storage: props.storage, onEvent: props.onEvent });
   const theme = useTheme(props.theme, colorScheme);
   const words = useMemo(() => new Words(locale ?? localeOfDevice(), messages, timeZone), [locale, messages, timeZone]);
   const isBusy = seen.backups.some(isRunning) || runningRestore(seen) !== undefined;
@@ -86,24 +93,26 @@ export function BackupManagementComponent(props: BackupManagementProps) {
   const window = useWindowDimensions();
   const [width, setWidth] = useState<number>();
   const isWide = (width ?? window.width) >= WIDE;
+  const { top, bottom } = props.insets ?? INSETS;
   const screen: Screen = useMemo(
-    () => ({ theme, words, store, seen, now, isWide, reduceMotion, testID, nameOf: nameOf ?? ((id) => id), copyText: copyText ?? ownCopy }),
-    [theme, words, store, seen, now, isWide, reduceMotion, testID, nameOf, copyText],
+    () => ({ theme, words, store, seen, now, isWide, reduceMotion, testID, nameOf: nameOf ?? ((id) => id), copyText: copyText ?? ownCopy, insets: { top, bottom } }),
+    [theme, words, store, seen, now, isWide, reduceMotion, testID, nameOf, copyText, top, bottom],
   );
   return (
     <ScreenContext.Provider value={screen}>
       <View testID={testID} onLayout={(event: LayoutChangeEvent) => setWidth(event.nativeEvent.layout.width)} style={{ flex: 1, backgroundColor: theme.background }}>
         <Announcement />
-        <Content header={props.header} footer={props.footer} />
+        {/* What is open of one project is not open of another. */}
+        <Content key={store.id} header={props.header} footer={props.footer} />
       </View>
     </ScreenContext.Provider>
   );
 }
 
-type Open = { kind: "backUp" } | { kind: "copy"; id: string } | { kind: "restore"; backupId?: string; restoreId?: string };
+type Open = { kind: "backUp" } | { kind: "cleanUp" } | { kind: "copy"; id: string } | { kind: "restore"; backupId?: string; restoreId?: string };
 
 function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
-  const { theme, words, store, seen, isWide, testID, now, reduceMotion } = useScreen();
+  const { theme, words, store, seen, isWide, testID, now } = useScreen();
   const [filter, setFilter] = useState<Filter>("all");
   const [day, setDay] = useState<Day>();
   const [open, setOpen] = useState<Open>();
@@ -111,20 +120,29 @@ function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
   const close = useCallback(() => setOpen(undefined), []);
   const openCopy = useCallback((id: string) => setOpen({ kind: "copy", id }), []);
 
-  const ofDay = useMemo(() => {
+  const { history, reach, backups } = seen;
+  const idsOfDay = useMemo(() => {
     if (day === undefined) return undefined;
-    const runs = seen.history?.runs ?? [];
-    return runs.filter((run) => keyOf(words.day(Date.parse(run.at))) === day.key).map((run) => run.id);
-  }, [day, seen.history, words]);
+    return (history?.runs ?? []).filter((run) => keyOf(words.day(Date.parse(run.at))) === day.key).map((run) => run.id);
+  }, [day, history, words]);
+  const know = useAction((ids: readonly string[]) => store.know(ids));
+  const { run: lookForDay } = know;
   useEffect(() => {
-    if (ofDay) void store.know(ofDay).catch(() => undefined);
-  }, [store, ofDay]);
+    if (idsOfDay) void lookForDay(idsOfDay.slice(0, OF_A_DAY));
+  }, [lookForDay, idsOfDay]);
+  const ofDay: OfDay | undefined = idsOfDay && {
+    busy: know.busy,
+    problem: know.problem,
+    retry: () => void lookForDay(idsOfDay.slice(0, OF_A_DAY)),
+    cut: Math.max(0, idsOfDay.length - OF_A_DAY),
+  };
 
-  const copies = useMemo(() => {
-    if (ofDay) return seen.backups.filter((backup) => ofDay.includes(backup.id));
-    return store.list(filter);
-  }, [seen.backups, ofDay, store, filter]);
-  const growth = useMemo(() => growthOf(store.list("all")), [store, seen.backups]);
+  // What is listed depends on what is known and on how far it was read.
+  const copies = useMemo(
+    () => (idsOfDay ? backups.filter((backup) => idsOfDay.includes(backup.id)) : store.list(filter)),
+    [backups, reach, idsOfDay, store, filter],
+  );
+  const growth = useMemo(() => growthOf(store.list("all")), [backups, reach, store]);
   const renderCopy = useCallback(
     ({ item }: { item: BackupStatus }) => <CopyRow backup={item} growth={growth.get(item.id)} theme={theme} words={words} onOpen={openCopy} testID={`${testID}.copy.${item.id}`} />,
     [growth, theme, words, openCopy, testID],
@@ -156,7 +174,8 @@ function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
   );
   const tail = (
     <>
-      <Storage />
+      {seen.reportsProblem === undefined || hasNothing ? null : <Notice tone="neutral" title={words.t("state.reports")} />}
+      <Storage onCleanUp={() => setOpen({ kind: "cleanUp" })} />
       <Drills />
       <Activity />
       {footer}
@@ -174,8 +193,15 @@ function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
   };
   const pull = <RefreshControl refreshing={pulling} onRefresh={refresh} tintColor={theme.muted} />;
   const copiesHead = hasNothing || isEmpty ? null : <CopiesHeader filter={filter} day={day} onFilter={chooseFilter} />;
-  const copiesFoot = hasNothing || isEmpty ? null : <CopiesFooter filter={filter} day={day} count={copies.length} />;
+  const copiesFoot = hasNothing || isEmpty ? null : <CopiesFooter filter={filter} ofDay={ofDay} count={copies.length} />;
   const openBackup = open?.kind === "copy" ? seen.backups.find((backup) => backup.id === open.id) : undefined;
+  const titles = {
+    backUp: words.t("backUp.heading"),
+    cleanUp: words.t("cleanup.heading"),
+    restore: words.t("restore.heading"),
+    copy: openBackup && titleOf(openBackup, words),
+  };
+  const title = open && titles[open.kind];
   return (
     <>
       {isWide ? (
@@ -208,41 +234,48 @@ function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
           }
         />
       )}
-      {open?.kind === "backUp" ? <BackUpSheet onClose={close} /> : null}
-      {openBackup ? <CopySheet backup={openBackup} onClose={close} onRestore={(backup) => setOpen({ kind: "restore", backupId: backup.id })} /> : null}
-      {open?.kind === "restore" ? <RestoreSheet key={`${open.backupId}.${open.restoreId}`} backupId={open.backupId} restoreId={open.restoreId} onClose={close} /> : null}
+      {open && title !== undefined ? (
+        <Dialog label={title} onClose={close}>
+          {open.kind === "backUp" ? <BackUpSheet onClose={close} /> : null}
+          {open.kind === "cleanUp" ? <CleanUpSheet onClose={close} /> : null}
+          {openBackup ? <CopySheet key={openBackup.id} backup={openBackup} onClose={close} onRestore={(backup) => setOpen({ kind: "restore", backupId: backup.id })} /> : null}
+          {open.kind === "restore" ? <RestoreSheet key={`${open.backupId}.${open.restoreId}`} backupId={open.backupId} restoreId={open.restoreId} onClose={close} /> : null}
+        </Dialog>
+      ) : null}
     </>
   );
+}
 
-  function Loading() {
-    return (
-      <Card testID={`${testID}.loading`}>
-        <View style={{ flexDirection: "row", gap: theme.space * 1.5, alignItems: "center" }}>
-          <ActivityIndicator color={theme.muted} animating={!reduceMotion} aria-label={words.t("state.loading")} />
-          <Muted size="body">{words.t("state.loading")}</Muted>
-        </View>
-      </Card>
-    );
-  }
+function Loading() {
+  const { theme, words, testID } = useScreen();
+  return (
+    <Card testID={`${testID}.loading`}>
+      <View style={{ flexDirection: "row", gap: theme.space * 1.5, alignItems: "center" }}>
+        <Busy />
+        <Muted size="body">{words.t("state.loading")}</Muted>
+      </View>
+    </Card>
+  );
+}
 
-  function Empty() {
-    return (
-      <Card testID={`${testID}.empty`}>
-        <Txt size="heading" level={2}>
-          {words.t("state.empty")}
-        </Txt>
-        <Muted size="body">{words.t("state.empty.hint")}</Muted>
-      </Card>
-    );
-  }
+function Empty() {
+  const { words, testID } = useScreen();
+  return (
+    <Card testID={`${testID}.empty`}>
+      <Txt size="heading" level={2}>
+        {words.t("state.empty")}
+      </Txt>
+      <Muted size="body">{words.t("state.empty.hint")}</Muted>
+    </Card>
+  );
 }
 
 /** What came of the last restore, for a day: it must not be gone with the sheet. */
 function LastRestore({ now, onOpen }: { now: number; onOpen: (restore: RestoreStatus) => void }) {
   const { theme, words, seen, testID } = useScreen();
   const [last] = seen.restores;
-  if (!last || last.completedAt === undefined || now - Date.parse(last.completedAt) > RESULT_MS) return null;
-  const target = words.t(`restore.${last.targetEnvironment}`);
+  if (!last || last.completedAt === undefined || (last.status !== "completed" && last.status !== "failed") || now - Date.parse(last.completedAt) > RESULT_MS) return null;
+  const target = targetName(last.targetEnvironment, words);
   const isDone = last.status === "completed";
   const title = words.t(isDone ? "restore.done" : last.cancelled === undefined ? "restore.failed" : "restore.cancelled", { target });
   const rows = last.restored ? words.t("restore.rows", { rows: last.restored.rows, total: last.rowsTotal }) : last.error;
@@ -261,7 +294,7 @@ function Announcement() {
   const backup = seen.backups.find(isRunning);
   const restore = runningRestore(seen) ?? waitingRestore(seen);
   const protection = protectionOf(seen.summary, seen.seenAt, now, false);
-  const parts = [seen.summary === undefined ? "" : words.t(`protection.${protection.verdict}`)];
+  const parts = [seen.summary === undefined ? "" : words.t(`protection.${protection.state}`)];
   const quarter = (progress: number) => words.percent(Math.floor(progress / 25) * 25);
   if (backup) parts.push(words.t("announce.progress", { what: words.t("job.backup"), percent: quarter(backup.progress) }));
   if (restore) parts.push(words.t("announce.progress", { what: words.t("restore.heading"), percent: quarter(restore.progress) }));
@@ -285,8 +318,11 @@ function useReduceMotion(): boolean {
 }
 
 /** A browser has a clipboard; a phone lets the person choose where the text goes. */
-async function ownCopy(text: string): Promise<void> {
+async function ownCopy(text: string): Promise<boolean> {
   const browser = (globalThis as { navigator?: { clipboard?: { writeText(text: string): Promise<void> } } }).navigator;
-  if (Platform.OS === "web" && browser?.clipboard) return browser.clipboard.writeText(text);
-  await Share.share({ message: text });
+  if (Platform.OS === "web" && browser?.clipboard) {
+    await browser.clipboard.writeText(text);
+    return true;
+  }
+  return (await Share.share({ message: text })).action === Share.sharedAction;
 }

@@ -18,8 +18,10 @@ export interface Screen {
   testID: string;
   /** What the people are called; their ids without. */
   nameOf: (id: string) => string;
-  /** Puts a text where the person can paste it from. */
-  copyText: ((text: string) => void | Promise<void>) | undefined;
+  /** Puts a text where the person can paste it from; answers `false` where that was not done. */
+  copyText: (text: string) => unknown;
+  /** What the system covers at the top and the bottom. */
+  insets: { top: number; bottom: number };
 }
 
 export const ScreenContext = createContext<Screen | undefined>(undefined);

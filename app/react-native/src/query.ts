@@ -6,15 +6,13 @@ import type { BackupFilter, BackupStatus, RestoreRequest } from "@gasrapido/back
 import { infiniteQueryOptions, queryOptions, useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { Backups } from "./data/store";
 
+/** Keys begin with the project: two services are two projects. */
 export const backupKeys = {
-  all: ["gasrapido-backup"] as const,
-  summary: () => [...backupKeys.all, "summary"] as const,
-  history: () => [...backupKeys.all, "history"] as const,
-  list: (filter: Pick<BackupFilter, "status" | "source">) => [...backupKeys.all, "list", filter] as const,
-  backup: (id: string) => [...backupKeys.all, "backup", id] as const,
-  restore: (id: string) => [...backupKeys.all, "restore", id] as const,
-  drills: () => [...backupKeys.all, "drills"] as const,
-  usage: () => [...backupKeys.all, "usage"] as const,
+  all: (service: Backups) => ["gasrapido-backup", service.baseUrl] as const,
+  summary: (service: Backups) => [...backupKeys.all(service), "summary"] as const,
+  list: (service: Backups, filter: Pick<BackupFilter, "status" | "source">) => [...backupKeys.all(service), "list", filter] as const,
+  backup: (service: Backups, id: string) => [...backupKeys.all(service), "backup", id] as const,
+  restore: (service: Backups, id: string) => [...backupKeys.all(service), "restore", id] as const,
 };
 
 const SUMMARY_MS = 30_000;
@@ -24,12 +22,12 @@ const PAGE = 20;
 const isOver = (status: string | undefined) => status === "completed" || status === "failed";
 
 export function backupSummaryQuery(service: Backups) {
-  return queryOptions({ queryKey: backupKeys.summary(), queryFn: ({ signal }) => service.summary({ signal }), refetchInterval: SUMMARY_MS });
+  return queryOptions({ queryKey: backupKeys.summary(service), queryFn: ({ signal }) => service.summary({ signal }), refetchInterval: SUMMARY_MS });
 }
 
 export function backupQuery(service: Backups, id: string) {
   return queryOptions({
-    queryKey: backupKeys.backup(id),
+    queryKey: backupKeys.backup(service, id),
     queryFn: ({ signal }) => service.backup(id, { signal }),
     refetchInterval: (query) => (isOver(query.state.data?.status) ? false : RUNNING_MS),
   });
@@ -37,7 +35,7 @@ export function backupQuery(service: Backups, id: string) {
 
 export function restoreQuery(service: Backups, id: string) {
   return queryOptions({
-    queryKey: backupKeys.restore(id),
+    queryKey: backupKeys.restore(service, id),
     queryFn: ({ signal }) => service.restore(id, { signal }),
     refetchInterval: (query) => (isOver(query.state.data?.status) ? false : RUNNING_MS),
   });
@@ -45,7 +43,7 @@ export function restoreQuery(service: Backups, id: string) {
 
 export function backupListQuery(service: Backups, filter: Pick<BackupFilter, "status" | "source"> = {}) {
   return infiniteQueryOptions({
-    queryKey: backupKeys.list(filter),
+    queryKey: backupKeys.list(service, filter),
     queryFn: ({ pageParam, signal }) => service.backups({ ...filter, limit: PAGE, signal, ...(pageParam === undefined ? {} : { cursor: pageParam }) }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor,
@@ -73,8 +71,8 @@ export function useStartBackup(service: Backups) {
   return useMutation({
     mutationFn: (source: string | undefined) => (source === undefined ? service.startAutomaticBackup() : service.createManualBackup(source)),
     onSuccess: (backup: BackupStatus) => {
-      client.setQueryData(backupKeys.backup(backup.id), backup);
-      return client.invalidateQueries({ queryKey: backupKeys.all });
+      client.setQueryData(backupKeys.backup(service, backup.id), backup);
+      return client.invalidateQueries({ queryKey: backupKeys.all(service) });
     },
   });
 }
@@ -84,8 +82,8 @@ export function useStartRestore(service: Backups) {
   return useMutation({
     mutationFn: (request: RestoreRequest) => service.startRestore(request),
     onSuccess: (restore) => {
-      client.setQueryData(backupKeys.restore(restore.id), restore);
-      return client.invalidateQueries({ queryKey: backupKeys.all });
+      client.setQueryData(backupKeys.restore(service, restore.id), restore);
+      return client.invalidateQueries({ queryKey: backupKeys.all(service) });
     },
   });
 }

@@ -36,7 +36,9 @@ export class Words {
 
   /** The text of a key; `count` chooses between one and many. */
   readonly t = (key: MessageKey, values: Values = {}): string => {
-    const message: Message = this.#messages[key];
+    const message: Message | undefined = this.#messages[key];
+    // Of an API that is newer than this: what it says is better than nothing.
+    if (message === undefined) return key.slice(key.lastIndexOf(".") + 1);
     const text = typeof message === "string" ? message : this.#isOne(Number(values["count"])) ? message.one : message.other;
     return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
       const value = values[name];
@@ -127,6 +129,12 @@ export class Words {
   day(at: number): CalendarDay {
     const [year = 0, month = 1, day = 1] = this.#parts(at);
     return { year, month, day };
+  }
+
+  /** What a clock on the wall shows, as it is typed: `14:30`. */
+  wall(at: number): string {
+    const [, , , hour = 0, minute = 0] = this.#parts(at);
+    return `${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}`;
   }
 
   /** The instant at which a clock on the wall shows a time. Where it is shown twice, the first. */

@@ -5,7 +5,7 @@ import { copyStateOf, growthOf, isRestorable, proofOf, regionStateOf } from "../
 import { countDays, daysOf } from "../src/model/days";
 import { FRESH_MS, STALE_MAX_MS, protectionOf } from "../src/model/protection";
 import { leftMs, stepsOf } from "../src/model/steps";
-import { begin, copyAt, isConfirmed, readClock, replaces, requestOf, stepsOf as restoreSteps, wishOf } from "../src/restore/flow";
+import { begin, copyAt, isConfirmed, readClock, replaces, requestOf, stepNames, targetLock, wishOf } from "../src/restore/flow";
 import { Words } from "../src/words";
 
 const NOW = Date.parse("2026-11-26T12:00:00.000Z");
@@ -43,8 +43,9 @@ describe("protection", () => {
         }
       }
     }
-    // A phone whose clock is behind makes nothing fresh.
-    expect(protectionOf(summary(), NOW, NOW - HOUR, false).staleMs).toBeUndefined();
+    // What was seen in the future was seen by another clock: how old it is, nobody knows.
+    expect(protectionOf(summary(), NOW, NOW - HOUR, false).state).toBe("unknown");
+    expect(protectionOf(summary(), NOW, NOW - 2_000, false).state).toBe("protected");
   });
 });
 
@@ -52,7 +53,7 @@ describe("days", () => {
   const words = new Words("en", {}, "Europe/Lisbon");
   const id = (n: number) => `019ab3c4-5d6e-7f80-9a1b-00010000000${n}`;
   const run = (at: string, outcome: History["runs"][number]["outcome"], n = 1) => ({ id: id(n), at, outcome });
-  const days = (runs: History["runs"], missed: string[] = []) => daysOf({ from: "", at: "", runs, missed }, words, NOW);
+  const days = (runs: History["runs"], missed: string[] = []) => daysOf({ from: "", at: new Date(NOW).toISOString(), runs, missed }, words, NOW);
   const outcome = (runs: History["runs"], missed: string[] = []) => days(runs, missed).at(-2)?.outcome;
 
   it("are 30, also where one has 25 hours", () => {
@@ -74,10 +75,15 @@ describe("days", () => {
     expect(outcome([run(late, "good")], [early])).toBe("missed");
   });
 
+  it("that were not looked at yet are not known", () => {
+    const seen = daysOf({ from: "", at: "2026-11-24T09:00:00.000Z", runs: [], missed: [] }, words, NOW);
+    expect(seen.slice(-3).map((day) => day.outcome)).toEqual(["none", "unknown", "unknown"]);
+  });
+
   it("begin at midnight where the person is", () => {
-    const tokyo = daysOf({ from: "", at: "", runs: [run("2026-11-25T15:30:00.000Z", "good")], missed: [] }, new Words("en", {}, "Asia/Tokyo"), NOW);
+    const tokyo = daysOf({ from: "", at: new Date(NOW).toISOString(), runs: [run("2026-11-25T15:30:00.000Z", "good")], missed: [] }, new Words("en", {}, "Asia/Tokyo"), NOW);
     expect(tokyo.find((day) => day.outcome === "good")?.key).toBe("2026-11-26");
-    expect(countDays(tokyo)).toEqual({ good: 1, warning: 0, failed: 0, missed: 0, none: 29 });
+    expect(countDays(tokyo)).toEqual({ good: 1, warning: 0, failed: 0, missed: 0, none: 29, unknown: 0 });
   });
 });
 
@@ -141,26 +147,37 @@ describe("the steps of a backup", () => {
 });
 
 describe("a restore", () => {
+  const you = (restoreInto: Summary["you"]["restoreInto"]): Summary["you"] => ({ id: "ana", backUp: true, restoreInto, secondFactor: true, administer: false });
+
   it("begins with the least dangerous target that is allowed", () => {
-    expect(begin(undefined, undefined, ["production", "staging"]).target).toBe("staging");
-    expect(begin("x", undefined, ["production"])).toMatchObject({ what: { kind: "copy", id: "x" }, target: "production", step: "what" });
+    expect(begin(undefined, undefined, you(["production", "staging"])).target).toBe("staging");
+    expect(begin("x", undefined, you(["production"]))).toMatchObject({ what: { kind: "copy", id: "x" }, target: "production", step: "what" });
   });
 
   it("is asked for of the very copy that was looked at, and where it replaces something by the words", () => {
     const plan = { backupId: "b", targetEnvironment: "staging", confirmation: "staging/b" } as NonNullable<ReturnType<typeof begin>["plan"]>;
-    const flow = { ...begin(undefined, undefined, ["staging"]), what: { kind: "moment", at: NOW } as const };
-    expect(wishOf(flow)).toEqual({ backupId: "latest", targetEnvironment: "staging", restorePoint: "2026-11-26T12:00:00.000Z" });
-    expect(requestOf(flow)).toBeUndefined();
+    const asked = { ...begin(undefined, undefined, you(["staging"])), what: { kind: "moment", at: NOW } as const };
+    expect(wishOf(asked)).toEqual({ backupId: "latest", targetEnvironment: "staging", restorePoint: "2026-11-26T12:00:00.000Z" });
+    expect(requestOf(asked)).toBeUndefined();
+    const flow = { ...asked, planOf: wishOf(asked) };
     expect(requestOf({ ...flow, plan })).toEqual({ backupId: "b", targetEnvironment: "staging" });
     const replacing = { ...flow, plan, replace: true };
     expect(requestOf(replacing)).toBeUndefined();
     expect(requestOf({ ...replacing, typed: "staging/" })).toBeUndefined();
     expect(requestOf({ ...replacing, typed: " staging/b " })).toEqual({ backupId: "b", targetEnvironment: "staging", confirmation: "staging/b" });
-    // A plan of another target confirms nothing.
+    // A plan of another copy, or another target, confirms nothing.
+    expect(requestOf({ ...replacing, what: { kind: "latest" }, typed: "staging/b" })).toBeUndefined();
     expect(requestOf({ ...flow, target: "production", plan, typed: "staging/b" })).toBeUndefined();
     expect([replaces(flow), replaces(replacing), replaces({ ...flow, target: "production" })]).toEqual([false, true, true]);
-    expect([restoreSteps(flow).length, restoreSteps(replacing).length]).toEqual([4, 5]);
+    expect([stepNames(flow).length, stepNames(replacing).length]).toEqual([4, 5]);
     expect(isConfirmed(flow)).toBe(false);
+  });
+
+  it("into production takes a second factor, and is not chosen without", () => {
+    const without = { ...you(["production"]), secondFactor: false };
+    expect(targetLock(without, "production")).toBe("restore.secondFactor");
+    expect(targetLock(without, "staging")).toBe("restore.target.notAllowed");
+    expect(begin(undefined, undefined, without).target).not.toBe("production");
   });
 
   it("reads the time of a clock, and finds the newest copy before it", () => {

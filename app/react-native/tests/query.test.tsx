@@ -24,7 +24,7 @@ describe("the hooks", () => {
     await act(() => result.current.list.fetchNextPage());
     await waitFor(() => expect(result.current.list.data?.pages).toHaveLength(2));
     const made = await act(() => result.current.start.mutateAsync("all"));
-    expect(client.getQueryData(backupKeys.backup(made.id))).toMatchObject({ status: "pending" });
+    expect(client.getQueryData(backupKeys.backup(asked, made.id))).toMatchObject({ status: "pending" });
     const { result: followed } = renderHook(() => useBackup(asked, made.id), { wrapper });
     await waitFor(() => expect(followed.current.data?.status).toBe("completed"), { timeout: 10_000 });
     client.clear();
@@ -33,7 +33,7 @@ describe("the hooks", () => {
   it("of the component look while they are there, and then no more", async () => {
     const asked = service();
     const { result, unmount } = renderHook(() => useBackups(asked, { pollMs: 20 }));
-    await waitFor(() => expect(result.current.seen.hasReports).toBe(true));
+    await waitFor(() => expect(result.current.seen.audit).toBeDefined());
     const { store } = result.current;
     unmount();
     await new Promise((resolve) => setTimeout(resolve, 60));

@@ -20,7 +20,7 @@ describe("the texts", () => {
   });
 
   it("are of the language that is nearest", () => {
-    for (const [asked, found] of [["pt-BR", "pt-BR"], ["pt_BR", "pt-BR"], ["pt", "pt-PT"], ["pt-AO", "pt-PT"], ["en-US", "en"], ["fr", "en"], ["", "en"]] as const) {
+    for (const [asked, found] of [["pt-BR", "pt-BR"], ["pt_BR", "pt-BR"], ["pt", "pt-PT"], ["pt-AO", "pt-PT"], ["pt-Latn-BR", "pt-BR"], ["pt-BR-u-nu-latn", "pt-BR"], ["en-US", "en"], ["fr", "en"], ["", "en"]] as const) {
       expect(nearest(asked)).toBe(found);
     }
   });
@@ -30,6 +30,8 @@ describe("the texts", () => {
     expect(words.t("action.backUp")).toBe("Save everything");
     expect(words.t("action.next")).toBe("Continue");
     expect(words.t("job.rows", {})).toBe("{count} rows");
+    // Of an API that is newer than this.
+    expect(words.t("restore.sandbox" as "restore.staging")).toBe("sandbox");
   });
 });
 
@@ -98,6 +100,11 @@ describe("times", () => {
         expect([0, H]).toContain(Math.floor((at - back) / MIN) * MIN);
       }
     }
+  });
+
+  it("are typed as they are shown", () => {
+    const words = new Words("en", {}, "America/St_Johns");
+    expect([words.wall(Date.parse("2026-11-26T03:29:59.999Z")), words.wall(Date.parse("2026-11-26T15:00:00.000Z"))]).toEqual(["23:59", "11:30"]);
   });
 
   it("need nothing of Intl that Hermes has not", () => {

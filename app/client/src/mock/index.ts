@@ -29,7 +29,6 @@ export interface MockOptions {
 type Reply = { status: number; body?: unknown; headers?: Record<string, string> };
 interface Job {
   begunAt: number;
-  cancelled: boolean;
 }
 
 /** What a screen asks for when it opens. */
@@ -99,7 +98,7 @@ export class MockApi {
       case "summary":
         return ok(summaryOf(world, this.now()));
       case "history":
-        return ok(this.#history());
+        return ok(this.#history(Number(query.get("days") ?? 30)));
       case "backups": {
         if (id === undefined) return ok(page("backups", world.backups.filter((b) => !query.has("status") || b.status === query.get("status")), query));
         const backup = world.backups.find((b) => b.id === id);
@@ -137,7 +136,7 @@ export class MockApi {
       const part = (body as { source?: string } | undefined)?.source;
       const made = begun(this.#next(), now, { status: "pending", ...(part === undefined || part === "all" ? {} : { part }) });
       world.backups.unshift(made);
-      this.#jobs.set(made.id, { begunAt: now, cancelled: false });
+      this.#jobs.set(made.id, { begunAt: now });
       return accepted(made);
     }
     if (what === "backups" && verb === "cancel") {
@@ -165,7 +164,7 @@ export class MockApi {
         this.#jobs.delete(restore.id);
         return ok((world.restores[at] = { ...restore, status: "failed", error: "it was cancelled", completedAt: iso(now), cancelled: { at: iso(now), by: world.you.id } }));
       }
-      this.#jobs.set(restore.id, { begunAt: now, cancelled: false });
+      this.#jobs.set(restore.id, { begunAt: now });
       return accepted((world.restores[at] = { ...restore, approval: { until: restore.approval?.until ?? iso(now), at: iso(now), by: world.you.id } }));
     }
     if (what === "cleanup") return this.#clean((body as { dryRun?: boolean } | undefined)?.dryRun === true, now);
@@ -183,6 +182,7 @@ export class MockApi {
     const into = wish.targetEnvironment;
     if (!world.you.restoreInto.includes(into)) return problem(403, "forbidden", `this takes the role \`${into === "production" ? "restorer" : "operator"}\``);
     const words = `${into}/${backup.id.slice(-8)}`;
+    if (into === "production" && !wish.dryRun && !world.you.secondFactor) return problem(403, "forbidden", "to restore into production, sign in with a second factor (`aal2`), and try again");
     if (wish.dryRun) {
       const plan: RestorePlan = {
         backupId: backup.id,
@@ -208,7 +208,7 @@ export class MockApi {
     }
     const restore = restoreOf(this.#next(), backup, into, now, { status: "pending", requestedBy: world.you.id, replaces: wish.confirmation !== undefined });
     world.restores.unshift(restore);
-    this.#jobs.set(restore.id, { begunAt: now, cancelled: false });
+    this.#jobs.set(restore.id, { begunAt: now });
     return accepted(restore);
   }
 
@@ -243,13 +243,13 @@ export class MockApi {
     return accepted(this.#cleanup);
   }
 
-  #history() {
+  #history(days: number) {
     const { world } = this;
-    const from = this.now() - 30 * DAY;
+    const from = this.now() - days * DAY;
     const outcome = (b: BackupStatus) =>
       b.status === "failed" ? (b.cancelled ? "cancelled" : "failed") : b.status !== "completed" ? "running" : b.drilled?.passed === false ? "warning" : "good";
     const runs = world.backups.map((b) => ({ id: b.id, at: b.startedAt, outcome: outcome(b) })).filter((run) => Date.parse(run.at) >= from);
-    return { from: iso(from), at: iso(this.now()), runs, missed: world.missed };
+    return { from: iso(from), at: iso(this.now()), runs, missed: world.missed.filter((at) => Date.parse(at) >= from) };
   }
 
   /** Brings what runs as far as it is by now. */

@@ -28,8 +28,6 @@ export function idOf(kind: number, n: number): string {
 }
 
 export interface World {
-  /** The instant that it was made for. */
-  begun: number;
   /** Newest first, each of these. */
   backups: BackupStatus[];
   restores: RestoreStatus[];
@@ -307,7 +305,6 @@ export function worldOf(state: MockState, now: number): World {
   if (backups[9]) backups[9].pin = { at: iso(now - 2 * DAY), note: "before the new prices" };
   if (backups[16]) backups[16] = failedOf(backups[16], "the source does not answer: connection timed out after 10 s");
   const world: World = {
-    begun: now,
     backups,
     restores: [],
     drills: [],

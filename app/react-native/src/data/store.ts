@@ -1,8 +1,9 @@
 /**
  * What the screen knows of the backups, and how it stays true: one look at a time, and each job that runs followed to its end.
  *
- * Always holds: what was seen stays when a look fails, with the time at which it was seen; two jobs are never followed twice; nothing
- * is asked for while it is stopped. Knows nothing of React.
+ * Always holds: what was seen stays when a look fails, with the time at which it was seen; a later answer is never undone by an
+ * earlier look; a job that is over is never under way again; what was kept of one project is never shown for another; nothing is
+ * asked for while it is stopped. Knows nothing of React.
  */
 
 import {
@@ -43,8 +44,8 @@ export interface KeptStorage {
 }
 
 export interface StoreOptions {
-  /** Milliseconds between looks. */
-  pollMs?: number;
+  /** Milliseconds between looks; 30,000 without. */
+  pollMs?: number | undefined;
   storage?: KeptStorage | undefined;
   onEvent?: ((event: BackupEvent) => void) | undefined;
 }
@@ -55,24 +56,31 @@ export interface Seen {
   problem: unknown;
   /** When it is looked again, where the API said so; by its clock. */
   againAt: number | undefined;
-  /** When the summary was seen; by the clock of the API. */
+  /** Of when the summary is; by the clock of the API. */
   seenAt: number;
   summary: Summary | undefined;
   /** Newest first; which of them belong to a list, {@link BackupStore.list} says. */
   backups: readonly BackupStatus[];
   restores: readonly RestoreStatus[];
+  /** How far each list was read down: it changes what {@link BackupStore.list} gives. */
+  reach: Partial<Record<Filter, Reach>>;
+  // The reports; nothing until they were looked at.
   history: History | undefined;
-  /** Nothing when nothing was counted yet. */
-  usage: Usage | undefined;
-  drills: readonly DrillRecord[];
+  /** `null` when nothing was counted yet. */
+  usage: Usage | null | undefined;
+  drills: readonly DrillRecord[] | undefined;
   streak: DrillPage["streak"];
   audit: readonly AuditEntry[] | undefined;
-  cleanups: readonly CleanupStatus[];
-  /** Whether the reports were looked at: until then they are not known to be empty. */
-  hasReports: boolean;
-  /** What went wrong when they were looked at last. */
+  cleanups: readonly CleanupStatus[] | undefined;
+  /** What went wrong with any of them when they were looked at last. */
   reportsProblem: unknown;
-  loadingMore: boolean;
+}
+
+/** How far a list was read. */
+export interface Reach {
+  /** The oldest id that it was read down to; everything when there is no more. */
+  floor: string;
+  cursor: string | undefined;
 }
 
 const POLL_MS = 30_000;
@@ -87,10 +95,10 @@ const DRILLS = 10;
 const AUDIT = 50;
 /** A look must not take long: it is repeated anyway. */
 const TRIES = 2;
-/** Of a day that is looked at, so many that are not known yet are asked for. */
-const OF_A_DAY = 48;
+/** Of what is looked for by id, so many at once. */
+const AT_ONCE = 4;
 const KEPT_KEY = "gasrapido.backup.seen";
-const KEPT_VERSION = 1;
+const KEPT_VERSION = 2;
 
 const NOTHING: Seen = {
   connection: "loading",
@@ -100,35 +108,42 @@ const NOTHING: Seen = {
   summary: undefined,
   backups: [],
   restores: [],
+  reach: {},
   history: undefined,
   usage: undefined,
-  drills: [],
+  drills: undefined,
   streak: undefined,
   audit: undefined,
-  cleanups: [],
-  hasReports: false,
+  cleanups: undefined,
   reportsProblem: undefined,
-  loadingMore: false,
 };
 
-interface Reach {
-  /** The oldest id that the list was read down to; everything when there is no more. */
-  floor: string;
-  cursor: string | undefined;
-}
+type Job = { id: string; status: string; error?: string };
+type Kept = Pick<Seen, "summary" | "seenAt" | "backups" | "restores"> & { version: number };
+type Watch<T> = (id: string, options: { signal: AbortSignal; onOffline: (offline: boolean) => void }) => AsyncIterableIterator<T>;
+
+let stores = 0;
 
 export class BackupStore {
+  /** Tells this store from any other. */
+  readonly id = (stores += 1);
   readonly service: Backups;
   readonly #options: StoreOptions;
   readonly #listeners = new Set<() => void>();
   readonly #following = new Map<string, AbortController>();
+  readonly #loading: Partial<Record<Filter, Promise<void>>> = {};
+  /** Counts what was asked and answered, so that it is known which came first. */
+  #turn = 0;
+  /** The turn at which a record was changed by what was done, or followed. */
+  readonly #changed = new Map<string, number>();
   #seen: Seen = NOTHING;
-  #reach: Partial<Record<Filter, Reach>> = {};
+  /** The newest of the list that was read without gaps. */
+  #top: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #looking: Promise<void> | undefined;
-  readonly #loading: Partial<Record<Filter, Promise<void>>> = {};
+  #reporting: Promise<void> | undefined;
   #reportsAt = Number.NEGATIVE_INFINITY;
-  #running = false;
+  #isRunning = false;
   /** Whether what is known is of the time before the app was closed. */
   #isRemembered = false;
 
@@ -146,70 +161,63 @@ export class BackupStore {
 
   /** Begins to look, and goes on until {@link stop}. */
   start(): void {
-    if (this.#running) return;
-    this.#running = true;
+    if (this.#isRunning) return;
+    this.#isRunning = true;
     void this.#wake();
   }
 
   stop(): void {
-    this.#running = false;
+    this.#isRunning = false;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#following.forEach((follower) => follower.abort());
     this.#following.clear();
   }
 
-  /** Looks now. While one look is under way there is no other. */
-  refresh(): Promise<void> {
+  /** Looks now, and comes back when the reports were looked at too, where that was due. While one look is under way there is no other. */
+  async refresh(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
       this.#schedule();
     });
-    return this.#looking;
+    await this.#looking;
+    await this.#reporting;
   }
 
-  /** Of the backups that are known those that belong to a list, newest first, without gaps. */
+  /** Of the backups that are known those that belong to a list, newest first, without gaps; those that were sealed again once. */
   list(filter: Filter): readonly BackupStatus[] {
+    const { reach } = this.#seen;
     // What all were read down to, each status was.
-    const floors = [this.#reach[filter], this.#reach.all].flatMap((reach) => (reach === undefined ? [] : [reach.floor])).sort();
+    const floors = [reach[filter], reach.all].flatMap((r) => (r === undefined ? [] : [r.floor])).sort();
     const floor = floors[0];
     if (floor === undefined) return [];
-    return this.#seen.backups.filter((backup) => backup.id >= floor && (filter === "all" || backup.status === filter));
+    return this.#seen.backups.filter((b) => b.id >= floor && b.supersededBy === undefined && (filter === "all" || b.status === filter));
   }
 
   hasMore(filter: Filter): boolean {
-    const { all, [filter]: reach } = this.#reach;
-    if (all === undefined) return false;
-    return all.cursor !== undefined && (reach === undefined || reach.cursor !== undefined);
+    const { all, [filter]: reach } = this.#seen.reach;
+    return all?.cursor !== undefined && (reach === undefined || reach.cursor !== undefined);
   }
 
   /** Reads a list further down. While one reading is under way there is no other. */
   loadMore(filter: Filter): Promise<void> {
     if (!this.hasMore(filter)) return Promise.resolve();
-    this.#loading[filter] ??= this.#loadMore(filter).finally(() => {
-      delete this.#loading[filter];
-      this.#set({ loadingMore: Object.keys(this.#loading).length > 0 });
-    });
-    this.#set({ loadingMore: true });
+    this.#loading[filter] ??= this.#loadMore(filter).finally(() => delete this.#loading[filter]);
     return this.#loading[filter];
-  }
-
-  async #loadMore(filter: Filter): Promise<void> {
-    const cursor = this.#reach[filter]?.cursor;
-    const page = await this.service.backups({
-      limit: PAGE_MORE,
-      ...(filter === "all" ? {} : { status: filter }),
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    this.#read(filter, page.backups, page.nextCursor);
   }
 
   /** Makes some backups known, such as those of a day. */
   async know(ids: readonly string[]): Promise<void> {
     const known = new Set(this.#seen.backups.map((backup) => backup.id));
-    const wanted = ids.filter((id) => !known.has(id)).slice(0, OF_A_DAY);
-    const found = await Promise.all(wanted.map((id) => this.service.backup(id, { tries: TRIES }).catch(ignoreMissing)));
-    this.#merge(found.filter((backup) => backup !== undefined));
+    const wanted = ids.filter((id) => !known.has(id));
+    const look = async () => {
+      for (let id = wanted.shift(); id !== undefined; id = wanted.shift()) {
+        const turn = this.#next();
+        const found = await this.service.backup(id, { tries: TRIES }).catch(nothingIfMissing);
+        if (found) this.#merge([found], turn);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, look));
   }
 
   /** The backups that can be restored, newest first: all of them, within reason. */
@@ -251,63 +259,68 @@ export class BackupStore {
     this.#follow();
   }
 
-  /** Lets go what the policy does not keep, and comes back with how many backups that were. */
-  async cleanUp(): Promise<number> {
-    const removed = await this.service.cleanupOldBackups();
-    this.#reportsAt = Number.NEGATIVE_INFINITY;
-    await this.refresh();
-    return removed;
+  /** Asks for a cleanup; what became of it is in {@link Seen.cleanups}. */
+  async startCleanup(): Promise<CleanupStatus> {
+    const cleanup = await this.service.startCleanup();
+    this.#mergeCleanups([cleanup]);
+    this.#follow();
+    return cleanup;
   }
 
   // ---- looking
 
   async #wake(): Promise<void> {
     if (this.#seen.summary === undefined) await this.#remember();
-    if (this.#running) await this.refresh();
+    if (this.#isRunning) await this.refresh();
   }
 
   async #look(): Promise<void> {
     const options = { tries: TRIES };
+    const turn = this.#next();
     try {
       const [summary, page, restores] = await Promise.all([
         this.service.summary(options),
         this.service.backups({ limit: PAGE, ...options }),
         this.service.restores({ limit: RESTORES, ...options }),
       ]);
-      this.#set({ connection: "ok", problem: undefined, againAt: undefined, summary, seenAt: this.service.now() });
-      this.#mergeRestores(restores.restores);
-      this.#readNewest(page.backups, page.nextCursor);
-      if (this.service.now() - this.#reportsAt > REPORTS_EVERY_MS) {
-        await this.#lookAtReports(summary).catch((reportsProblem: unknown) => this.#set({ reportsProblem }));
-      }
+      this.#forgetOthers(summary);
+      const at = Date.parse(summary.at);
+      this.#set({ connection: "ok", problem: undefined, againAt: undefined, summary, seenAt: Number.isNaN(at) ? this.service.now() : at });
+      this.#mergeRestores(restores.restores, turn);
+      this.#readNewest(page.backups, page.nextCursor, turn);
       this.#keep();
       this.#follow();
+      if (this.service.now() - this.#reportsAt > REPORTS_EVERY_MS) {
+        this.#reporting ??= this.#lookAtReports(summary).finally(() => (this.#reporting = undefined));
+      }
     } catch (error) {
       this.#fail(error);
     }
   }
 
+  /** Each by itself: what fails of them leaves the others. */
   async #lookAtReports(summary: Summary): Promise<void> {
     const options = { tries: TRIES };
     const { service } = this;
-    const [history, usage, drills, audit, cleanups] = await Promise.all([
-      service.history(options),
-      service.usage(options).catch(ignoreMissing),
-      service.drills({ limit: DRILLS, ...options }),
-      summary.you.administer ? service.audit({ limit: AUDIT, ...options }) : undefined,
-      service.cleanups({ limit: DRILLS, ...options }),
-    ]);
-    this.#reportsAt = service.now();
-    this.#set({
-      history,
-      usage,
-      drills: drills.drills,
-      streak: drills.streak,
-      audit: audit?.entries,
-      cleanups: cleanups.cleanups,
-      hasReports: true,
-      reportsProblem: undefined,
-    });
+    let reportsProblem: unknown;
+    const show = async <T>(report: Promise<T>, change: (found: T) => Partial<Seen>) => {
+      try {
+        this.#set(change(await report));
+      } catch (error) {
+        reportsProblem = error;
+      }
+    };
+    const reports = [
+      show(service.history(options), (history) => ({ history })),
+      show(service.usage(options).catch(nothingIfMissing), (usage) => ({ usage: usage ?? null })),
+      show(service.drills({ limit: DRILLS, ...options }), ({ drills, streak }) => ({ drills, streak })),
+      show(service.cleanups({ limit: DRILLS, ...options }), ({ cleanups }) => ({ cleanups: merged(this.#seen.cleanups ?? [], cleanups, () => true) })),
+    ];
+    if (summary.you.administer) reports.push(show(service.audit({ limit: AUDIT, ...options }), ({ entries }) => ({ audit: entries })));
+    await Promise.all(reports);
+    if (reportsProblem === undefined) this.#reportsAt = service.now();
+    this.#set({ reportsProblem });
+    this.#follow();
   }
 
   #fail(error: unknown): void {
@@ -327,87 +340,133 @@ export class BackupStore {
   }
 
   #schedule(): void {
-    if (!this.#running) return;
+    if (!this.#isRunning) return;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     const { againAt } = this.#seen;
     const wait = againAt === undefined ? 0 : againAt - this.service.now();
     this.#timer = setTimeout(() => void this.refresh(), Math.max(this.#options.pollMs ?? POLL_MS, wait));
   }
 
-  /** Follows the newest backup and the newest restore that run. */
+  // ---- following
+
+  /** Follows what runs, each once. */
   #follow(): void {
-    if (!this.#running) return;
-    const backup = this.#seen.backups.find(isRunning);
-    const restore = this.#seen.restores.find((r) => r.status === "pending" || r.status === "in_progress");
-    if (backup) {
-      void this.#followOne(backup.id, "backup", (options) => this.service.watch(backup.id, options), (status) => this.#merge([status]));
+    if (!this.#isRunning) return;
+    const { backups, restores, cleanups } = this.#seen;
+    for (const { id } of backups.filter(isRunning)) void this.#followOne(id, (of, options) => this.service.watch(of, options), (b) => this.#merge([b]));
+    for (const { id } of restores.filter(isUnderWay)) {
+      void this.#followOne(id, (of, options) => this.service.watchRestore(of, options), (r) => this.#mergeRestores([r]));
     }
-    if (restore) {
-      const merge = (status: RestoreStatus) => this.#mergeRestores([status]);
-      void this.#followOne(restore.id, "restore", (options) => this.service.watchRestore(restore.id, options), merge);
+    for (const { id } of (cleanups ?? []).filter(isUnderWay)) {
+      void this.#followOne(id, (of, options) => this.service.watchCleanup(of, options), (c) => this.#mergeCleanups([c]));
     }
   }
 
-  async #followOne<T extends BackupStatus | RestoreStatus>(
-    id: string,
-    what: "backup" | "restore",
-    watch: (options: { signal: AbortSignal; onOffline: (offline: boolean) => void }) => AsyncIterableIterator<T>,
-    merge: (status: T) => void,
-  ): Promise<void> {
+  async #followOne<T extends Job>(id: string, watch: Watch<T>, merge: (status: T) => void): Promise<void> {
     if (this.#following.has(id)) return;
     const follower = new AbortController();
     this.#following.set(id, follower);
+    // Only a look says that all is well again.
     const onOffline = (offline: boolean) => {
-      if (this.#seen.summary !== undefined) this.#set({ connection: offline ? "offline" : "ok" });
+      if (offline && this.#seen.connection === "ok") this.#set({ connection: "offline" });
+      if (!offline) void this.refresh();
     };
     try {
-      const changes = watch({ signal: follower.signal, onOffline });
-      let last: T | undefined;
+      const changes = watch(id, { signal: follower.signal, onOffline });
       for (let step = await changes.next(); !step.done; step = await changes.next()) {
-        last = step.value;
+        if (follower.signal.aborted) return;
         merge(step.value);
       }
-      if (last === undefined || follower.signal.aborted) return;
-      const end = last.status === "completed" ? "completed" : "failed";
-      this.#options.onEvent?.({ type: `${what}.${end}`, id, ...(last.error === undefined ? {} : { error: last.error }) });
-      this.#reportsAt = Number.NEGATIVE_INFINITY;
       // What was seen while it was under way is old.
+      this.#reportsAt = Number.NEGATIVE_INFINITY;
       await this.#looking;
-      await this.refresh();
+      if (!follower.signal.aborted) await this.refresh();
     } catch (error) {
-      // It is seen by the next look as well.
-      if (!(error instanceof BackupAbortedError)) this.#fail(error);
+      if (error instanceof BackupApiError && error.status === 404) this.#drop(id);
+      // A refusal is seen by the next look as well, and said by it.
+      else if (!(error instanceof BackupAbortedError)) void this.refresh();
     } finally {
-      this.#following.delete(id);
+      if (this.#following.get(id) === follower) this.#following.delete(id);
+    }
+  }
+
+  /** Tells the host of a job that was under way and is over. */
+  #tell(what: "backup" | "restore", before: Job | undefined, now: Job): void {
+    if (before === undefined || !isUnderWay(before) || isUnderWay(now)) return;
+    if (now.status !== "completed" && now.status !== "failed") return;
+    try {
+      this.#options.onEvent?.({ type: `${what}.${now.status}`, id: now.id, ...(now.error === undefined ? {} : { error: now.error }) });
+    } catch {
+      // What the host does with it is the host's.
     }
   }
 
   // ---- what is known
 
+  #next(): number {
+    this.#turn += 1;
+    return this.#turn;
+  }
+
   /** The newest page: what lies between it and what was read before is a gap, and what was read before is left out then. */
-  #readNewest(backups: readonly BackupStatus[], cursor: string | undefined): void {
-    const reach = this.#reach.all;
+  #readNewest(backups: readonly BackupStatus[], cursor: string | undefined, turn: number): void {
     const oldest = backups[backups.length - 1]?.id ?? "";
-    const newestKnown = this.#seen.backups[0]?.id;
-    const hasGap = this.#isRemembered || (cursor !== undefined && newestKnown !== undefined && newestKnown < oldest);
+    const { all } = this.#seen.reach;
+    const hasGap = this.#isRemembered || all === undefined || (cursor !== undefined && this.#top !== undefined && this.#top < oldest);
     this.#isRemembered = false;
-    if (hasGap) this.#reach = {};
-    if (reach === undefined || hasGap || oldest < reach.floor) this.#reach = { ...this.#reach, all: { floor: cursor === undefined ? "" : oldest, cursor } };
-    this.#merge(backups);
+    this.#top = backups[0]?.id ?? this.#top;
+    const read = { floor: cursor === undefined ? "" : oldest, cursor };
+    if (hasGap) this.#set({ reach: { all: read } });
+    else if (oldest < all.floor) this.#set({ reach: { ...this.#seen.reach, all: read } });
+    this.#merge(backups, turn);
   }
 
-  #read(filter: Filter, backups: readonly BackupStatus[], cursor: string | undefined): void {
-    const oldest = backups[backups.length - 1]?.id ?? this.#reach[filter]?.floor ?? "";
-    this.#reach = { ...this.#reach, [filter]: { floor: cursor === undefined ? "" : oldest, cursor } };
-    this.#merge(backups);
+  async #loadMore(filter: Filter): Promise<void> {
+    const turn = this.#next();
+    const before = this.#seen.reach;
+    const cursor = before[filter]?.cursor;
+    const page = await this.service.backups({
+      limit: PAGE_MORE,
+      ...(filter === "all" ? {} : { status: filter }),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    this.#merge(page.backups, turn);
+    const { reach } = this.#seen;
+    // A gap came between meanwhile: this page is beyond it.
+    if (reach[filter] !== before[filter]) return;
+    const floor = page.backups[page.backups.length - 1]?.id ?? before[filter]?.floor ?? reach.all?.floor ?? "";
+    this.#set({ reach: { ...reach, [filter]: { floor: page.nextCursor === undefined ? "" : floor, cursor: page.nextCursor } } });
   }
 
-  #merge(changed: readonly BackupStatus[]): void {
-    this.#set({ backups: merged(this.#seen.backups, changed) });
+  #merge(found: readonly BackupStatus[], turn?: number): void {
+    const backups = merged(this.#seen.backups, found, this.#isNewer(turn), (before, now) => this.#tell("backup", before, now));
+    if (backups !== this.#seen.backups) this.#set({ backups });
   }
 
-  #mergeRestores(changed: readonly RestoreStatus[]): void {
-    this.#set({ restores: merged(this.#seen.restores, changed) });
+  #mergeRestores(found: readonly RestoreStatus[], turn?: number): void {
+    const restores = merged(this.#seen.restores, found, this.#isNewer(turn), (before, now) => this.#tell("restore", before, now));
+    if (restores !== this.#seen.restores) this.#set({ restores });
+  }
+
+  #mergeCleanups(found: readonly CleanupStatus[]): void {
+    this.#set({ cleanups: merged(this.#seen.cleanups ?? [], found, this.#isNewer(undefined)) });
+  }
+
+  /**
+   * Whether what was found is newer than what is known. What was asked for at some turn is not, where the record was changed after
+   * that; without a turn it is what was done, or followed, just now.
+   */
+  #isNewer(turn: number | undefined): (id: string) => boolean {
+    if (turn !== undefined) return (id) => (this.#changed.get(id) ?? 0) < turn;
+    return (id) => {
+      this.#changed.set(id, this.#next());
+      return true;
+    };
+  }
+
+  #drop(id: string): void {
+    const without = <T extends { id: string }>(all: readonly T[]) => all.filter((record) => record.id !== id);
+    this.#set({ backups: without(this.#seen.backups), restores: without(this.#seen.restores) });
   }
 
   #set(change: Partial<Seen>): void {
@@ -417,11 +476,15 @@ export class BackupStore {
 
   // ---- while the app is closed
 
+  get #key(): string {
+    return `${KEPT_KEY} ${this.service.baseUrl}`;
+  }
+
   #keep(): void {
     const { summary, seenAt, backups, restores } = this.#seen;
-    const kept = { version: KEPT_VERSION, summary, seenAt, backups: backups.slice(0, PAGE), restores: restores.slice(0, RESTORES) };
+    const kept: Kept = { version: KEPT_VERSION, summary, seenAt, backups: backups.slice(0, PAGE), restores: restores.slice(0, RESTORES) };
     try {
-      void Promise.resolve(this.#options.storage?.setItem(KEPT_KEY, JSON.stringify(kept))).catch(() => undefined);
+      void Promise.resolve(this.#options.storage?.setItem(this.#key, JSON.stringify(kept))).catch(() => undefined);
     } catch {
       // A storage that is full keeps nothing: the next look shows it all again.
     }
@@ -429,34 +492,58 @@ export class BackupStore {
 
   async #remember(): Promise<void> {
     try {
-      const text = await this.#options.storage?.getItem(KEPT_KEY);
+      const text = await this.#options.storage?.getItem(this.#key);
       if (!text || this.#seen.summary !== undefined) return;
-      const kept = JSON.parse(text) as Pick<Seen, "summary" | "seenAt" | "backups" | "restores"> & { version: number };
+      const kept = JSON.parse(text) as Kept;
       if (kept.version !== KEPT_VERSION || !kept.summary) return;
-      this.#set({ summary: kept.summary, seenAt: kept.seenAt, restores: kept.restores });
-      this.#reach = { all: { floor: kept.backups[kept.backups.length - 1]?.id ?? "", cursor: undefined } };
-      this.#merge(kept.backups);
+      const reach = { all: { floor: kept.backups[kept.backups.length - 1]?.id ?? "", cursor: undefined } };
+      this.#set({ summary: kept.summary, seenAt: kept.seenAt, backups: kept.backups, restores: kept.restores, reach });
       this.#isRemembered = true;
     } catch {
       // What cannot be read was kept by another version: it is looked at anew.
     }
   }
+
+  /** Lets go what was seen of another project, or by another person. */
+  #forgetOthers(summary: Summary): void {
+    const before = this.#seen.summary;
+    if (before === undefined || (before.source === summary.source && before.you.id === summary.you.id)) return;
+    this.stop();
+    this.#isRunning = true;
+    this.#changed.clear();
+    this.#top = undefined;
+    this.#reportsAt = Number.NEGATIVE_INFINITY;
+    this.#set({ ...NOTHING });
+  }
 }
 
-/** Puts what has changed in its place, newest first. */
-function merged<T extends { id: string }>(known: readonly T[], changed: readonly T[]): readonly T[] {
+/** Whether a job is under way; one of whose state an older version knows nothing is not. */
+export function isUnderWay({ status }: { status: string }): boolean {
+  return status === "pending" || status === "in_progress";
+}
+
+/** Puts what was found in its place, newest first. What is over is never under way again. */
+function merged<T extends Job>(
+  known: readonly T[],
+  found: readonly T[],
+  isNewer: (id: string) => boolean,
+  tell: (before: T | undefined, now: T) => void = () => undefined,
+): readonly T[] {
   const all = new Map(known.map((record) => [record.id, record]));
-  let isNews = false;
-  for (const record of changed) {
+  const told: [T | undefined, T][] = [];
+  for (const record of found) {
     const before = all.get(record.id);
+    if (!isNewer(record.id) || (before && !isUnderWay(before) && isUnderWay(record))) continue;
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(record)) continue;
     all.set(record.id, record);
-    isNews = true;
+    told.push([before, record]);
   }
-  return isNews ? [...all.values()].sort((a, b) => (a.id < b.id ? 1 : -1)) : known;
+  if (told.length === 0) return known;
+  told.forEach(([before, now]) => tell(before, now));
+  return [...all.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
 }
 
-function ignoreMissing(error: unknown): undefined {
+function nothingIfMissing(error: unknown): undefined {
   if (error instanceof BackupApiError && error.status === 404) return undefined;
   throw error;
 }

@@ -2,19 +2,27 @@
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import { AppState } from "react-native";
-import { BackupStore, type BackupEvent, type Backups, type Seen, type StoreOptions } from "./store";
+import { BackupStore, type Backups, type Seen, type StoreOptions } from "./store";
 
-/** Looks while the component is there and the app is in front. */
+/** Looks while the component is there and the app is in front. Another service is another project; other options are no news. */
 export function useBackups(service: Backups, options: StoreOptions = {}): { store: BackupStore; seen: Seen } {
-  const { pollMs, storage, onEvent } = options;
-  const told = useRef(onEvent);
+  const latest = useRef(options);
   useEffect(() => {
-    told.current = onEvent;
+    latest.current = options;
   });
-  const store = useMemo(() => {
-    const tell = (event: BackupEvent) => told.current?.(event);
-    return new BackupStore(service, { storage, onEvent: tell, ...(pollMs === undefined ? {} : { pollMs }) });
-  }, [service, storage, pollMs]);
+  const store = useMemo(
+    () =>
+      new BackupStore(service, {
+        get pollMs() {
+          return latest.current.pollMs;
+        },
+        get storage() {
+          return latest.current.storage;
+        },
+        onEvent: (event) => latest.current.onEvent?.(event),
+      }),
+    [service],
+  );
   useEffect(() => {
     if (AppState.currentState !== "background") store.start();
     const watching = AppState.addEventListener("change", (state) => {

@@ -15,7 +15,7 @@ export const MESSAGES: Record<Locale, Messages> = { en, "pt-PT": ptPT, "pt-BR": 
 
 /** The language of ours that is nearest to the one that is asked for; English where none is. */
 export function nearest(locale: string): Locale {
-  const wanted = locale.replace("_", "-").toLowerCase();
-  if (wanted === "pt-br") return "pt-BR";
-  return wanted.startsWith("pt") ? "pt-PT" : "en";
+  const [language, ...subtags] = locale.toLowerCase().split(/[-_]/);
+  if (language !== "pt") return "en";
+  return subtags.includes("br") ? "pt-BR" : "pt-PT";
 }

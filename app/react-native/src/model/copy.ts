@@ -77,7 +77,7 @@ export function growthOf(backups: readonly BackupStatus[]): Map<string, number> 
   const growth = new Map<string, number>();
   let newer: BackupStatus | undefined;
   for (const backup of backups) {
-    if (backup.metadata === undefined) continue;
+    if (backup.metadata === undefined || backup.supersededBy !== undefined) continue;
     if (newer?.metadata) growth.set(newer.id, newer.metadata.size - backup.metadata.size);
     newer = backup;
   }

@@ -3,7 +3,8 @@
 import type { History } from "@gasrapido/backup-client";
 import type { CalendarDay, Words } from "../words";
 
-export type DayOutcome = "good" | "warning" | "failed" | "missed" | "none";
+/** `unknown` is what was not looked at yet. */
+export type DayOutcome = "good" | "warning" | "failed" | "missed" | "none" | "unknown";
 
 export interface Day {
   /** Such as `2026-11-26`. */
@@ -47,7 +48,8 @@ export function daysOf(history: History | undefined, words: Words, now: number, 
     const day = days.get(keyOf(words.day(Date.parse(missed))));
     if (day) day.missed += 1;
   }
-  for (const day of days.values()) day.outcome = outcomeOf(day, lastOf.get(day.key));
+  const seenUntil = history === undefined ? "" : keyOf(words.day(Date.parse(history.at)));
+  for (const day of days.values()) day.outcome = day.key > seenUntil ? "unknown" : outcomeOf(day, lastOf.get(day.key));
   return [...days.values()];
 }
 
@@ -60,7 +62,7 @@ function outcomeOf(day: Day, last: string | undefined): DayOutcome {
 }
 
 export function countDays(days: readonly Day[]): Record<DayOutcome, number> {
-  const counts = { good: 0, warning: 0, failed: 0, missed: 0, none: 0 };
+  const counts = { good: 0, warning: 0, failed: 0, missed: 0, none: 0, unknown: 0 };
   for (const day of days) counts[day.outcome] += 1;
   return counts;
 }

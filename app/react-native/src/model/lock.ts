@@ -1,25 +1,32 @@
 /** Why nothing can be changed at the moment. Pure. */
 
-import type { Seen } from "../data/store";
+import { isUnderWay, type Seen } from "../data/store";
 import type { MessageKey } from "../messages";
 
 /** The text that says why a person may not do something; nothing when it can be done. */
 export function lockOf(seen: Seen, isAllowed: boolean): MessageKey | undefined {
-  if (seen.connection === "offline") return "locked.offline";
-  if (seen.connection !== "ok") return "locked.unseen";
+  const unseen = lockOfConnection(seen);
+  if (unseen !== undefined) return unseen;
   if (!isAllowed) return "locked.role";
   return runningRestore(seen) === undefined ? undefined : "locked.restoring";
 }
 
+/** The same of what may be done while a restore runs, such as to stop it. */
+export function lockOfConnection(seen: Seen): MessageKey | undefined {
+  if (seen.connection === "ok") return undefined;
+  return seen.connection === "offline" ? "locked.offline" : "locked.unseen";
+}
+
 /** The restore that changes something at the moment; one that waits for consent does not. */
 export function runningRestore(seen: Seen) {
-  return seen.restores.find((r) => (r.status === "pending" || r.status === "in_progress") && !isWaiting(r));
+  return seen.restores.find((r) => isUnderWay(r) && !isWaiting(r));
 }
 
 export function waitingRestore(seen: Seen) {
-  return seen.restores.find((r) => r.status === "pending" && isWaiting(r));
+  return seen.restores.find(isWaiting);
 }
 
-function isWaiting(restore: Seen["restores"][number]): boolean {
+/** Whether it begins only when a second person consents. */
+export function isWaiting(restore: Seen["restores"][number]): boolean {
   return restore.status === "pending" && restore.approval !== undefined && restore.approval.at === undefined;
 }

@@ -22,6 +22,8 @@ export interface Protection {
 
 /** What was seen longer ago than this is not what is. It is looked at twice as often, or more. */
 export const FRESH_MS = 90_000;
+/** What was seen so far in the future was seen by another clock: how old it is, nobody knows. */
+const CLOCK_SLACK_MS = 10_000;
 /** What was seen longer ago than this says nothing of now. */
 export const STALE_MAX_MS = 15 * 60_000;
 
@@ -30,7 +32,8 @@ const VERDICTS = ["protected", "at_risk", "not_protected"] as const;
 /** By a summary, and when it was seen; both by the clock of the API. */
 export function protectionOf(summary: Summary | undefined, seenAt: number, now: number, working: boolean): Protection {
   if (!summary) return { state: "unknown", verdict: "unknown", staleMs: undefined, recoveryPointMs: undefined, reasons: [] };
-  const age = Math.max(0, now - seenAt);
+  const age = now - seenAt;
+  const isOfNoTime = age < -CLOCK_SLACK_MS;
   const staleMs = age > FRESH_MS ? age : undefined;
   const takenAt = summary.lastGood === undefined ? undefined : Date.parse(summary.lastGood.takenAt);
   const recoveryPointMs = takenAt === undefined || Number.isNaN(takenAt) ? undefined : Math.max(0, now - takenAt);
@@ -45,7 +48,7 @@ export function protectionOf(summary: Summary | undefined, seenAt: number, now: 
   }
   const seen = { staleMs, recoveryPointMs, reasons };
   // Of long ago, or of a copy that is too old by now: what was said then may no longer be so.
-  const isUnknown = verdict === "unknown" || (staleMs !== undefined && (staleMs > STALE_MAX_MS || isTooOld));
+  const isUnknown = verdict === "unknown" || isOfNoTime || (staleMs !== undefined && (staleMs > STALE_MAX_MS || isTooOld));
   if (isUnknown) return { ...seen, state: "unknown", verdict: isKnown ? summary.verdict : "unknown" };
   return { ...seen, state: working ? "working" : verdict, verdict };
 }

@@ -1,5 +1,6 @@
 import { ActivityIndicator, Pressable, View } from "react-native";
 import { useScreen } from "../context";
+import { Mark } from "./Mark";
 import { Muted, Txt } from "./Txt";
 
 export interface ButtonProps {
@@ -15,11 +16,18 @@ export interface ButtonProps {
   testID?: string | undefined;
 }
 
+/** That something is under way; it does not turn where a person wants less motion. */
+export function Busy() {
+  const { theme, words, reduceMotion } = useScreen();
+  if (reduceMotion) return <Mark tone="busy" theme={theme} />;
+  return <ActivityIndicator size="small" color={theme.neutral.ink} aria-label={words.t("locked.busy")} />;
+}
+
 /** As large as a thumb needs. */
 export const TARGET = 44;
 
 export function Button({ label, onPress, kind = "plain", locked, busy = false, spoken, testID }: ButtonProps) {
-  const { theme, words, reduceMotion } = useScreen();
+  const { theme } = useScreen();
   const isOff = locked !== undefined || busy;
   const filled = kind === "primary" || kind === "danger";
   const ground = kind === "primary" ? theme.primary : kind === "danger" ? theme.danger : "transparent";
@@ -51,7 +59,7 @@ export function Button({ label, onPress, kind = "plain", locked, busy = false, s
           opacity: pressed ? 0.75 : 1,
         })}
       >
-        {busy ? <ActivityIndicator size="small" color={theme.neutral.ink} animating={!reduceMotion} aria-label={words.t("locked.busy")} /> : null}
+        {busy ? <Busy /> : null}
         <Txt bold align="center" color={isOff ? theme.neutral.ink : ink}>
           {label}
         </Txt>

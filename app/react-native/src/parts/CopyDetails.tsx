@@ -9,15 +9,15 @@ export function CopyDetails({ label, text }: { label: string; text: string }) {
   const { theme, words, copyText } = useScreen();
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await copyText?.(text);
-    setCopied(true);
+    // Whoever was shown where it may go can say nowhere.
+    setCopied((await copyText(text)) !== false);
   };
   return (
     <View style={{ gap: theme.space / 2, alignItems: "flex-start" }}>
       <Txt size="small" selectable>
         {label}
       </Txt>
-      {copyText === undefined ? null : <Button kind="quiet" label={words.t(copied ? "action.copied" : "action.copyDetails")} onPress={() => void copy().catch(() => undefined)} />}
+      <Button kind="quiet" label={words.t(copied ? "action.copied" : "action.copyDetails")} onPress={() => void copy().catch(() => undefined)} />
     </View>
   );
 }

@@ -1,5 +1,6 @@
 import { TextInput, View, type TextInputProps } from "react-native";
 import { useScreen } from "../context";
+import { Live } from "./Announcer";
 import { TARGET } from "./Button";
 import { Muted, Txt, textStyle } from "./Txt";
 
@@ -32,7 +33,11 @@ export function Field({ label, value, onChange, wrong, testID, ...rest }: {
           { minHeight: TARGET, borderWidth: 1, borderColor: wrong === undefined ? theme.muted : theme.danger, borderRadius: theme.radius, paddingHorizontal: theme.space * 1.5, backgroundColor: theme.surface },
         ]}
       />
-      {wrong === undefined ? null : <Muted>{wrong}</Muted>}
+      {wrong === undefined ? null : (
+        <Live alert text={wrong}>
+          <Muted>{wrong}</Muted>
+        </Live>
+      )}
     </View>
   );
 }

@@ -21,7 +21,7 @@ export function Trouble({ problem, testID }: { problem: unknown; testID?: string
   if (problem === undefined) return null;
   const { title, detail, requestId } = describe(problem, words);
   return (
-    <Notice tone="bad" title={title} text={detail} {...(testID === undefined ? {} : { testID })}>
+    <Notice alert tone="bad" title={title} text={detail} {...(testID === undefined ? {} : { testID })}>
       {requestId === undefined ? null : <CopyDetails text={`${title}\n${detail ?? ""}\n${words.t("job.request", { id: requestId })}`} label={words.t("job.request", { id: requestId })} />}
     </Notice>
   );

@@ -2,6 +2,7 @@
 
 import { View } from "react-native";
 import { useScreen } from "../context";
+import { targetName } from "../names";
 import { Fact } from "../parts/Card";
 import { Field } from "../parts/Field";
 import { Notice } from "../parts/Notice";
@@ -13,7 +14,7 @@ export function CheckStep({ flow, busy }: { flow: Flow; busy: boolean }) {
   const { words, testID } = useScreen();
   const { plan } = flow;
   if (plan === undefined) return busy ? <Muted>{words.t("restore.checking")}</Muted> : null;
-  const target = words.t(`restore.${plan.targetEnvironment}`);
+  const target = targetName(plan.targetEnvironment, words);
   const willReplace = replaces(flow);
   return (
     <View testID={`${testID}.check`}>
@@ -45,7 +46,7 @@ export function ConfirmStep({ flow, onType }: { flow: Flow; onType: (text: strin
   const { words, testID } = useScreen();
   const { plan, typed } = flow;
   if (plan === undefined) return null;
-  const target = words.t(`restore.${plan.targetEnvironment}`);
+  const target = targetName(plan.targetEnvironment, words);
   const isWrong = typed !== "" && !isConfirmed(flow);
   return (
     <>

@@ -1,17 +1,19 @@
 /** How far a restore is, and what came of it. */
 
 import type { RestoreStatus } from "@gasrapido/backup-client";
-import { useEffect, useState } from "react";
+import { useEffect } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
 import { leftMs } from "../model/steps";
+import { isWaiting, lockOfConnection } from "../model/lock";
+import { phaseName, targetName } from "../names";
 import { Bar } from "../parts/Bar";
 import { Button } from "../parts/Button";
 import { Fact } from "../parts/Card";
+import { Confirm } from "../parts/Confirm";
 import { CopyDetails } from "../parts/CopyDetails";
 import { Notice } from "../parts/Notice";
-import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
 import { Warnings } from "../parts/Warnings";
@@ -31,16 +33,16 @@ export function ProgressStep({ restoreId }: { restoreId: string }) {
 
 function Running({ restore }: { restore: RestoreStatus }) {
   const { theme, words, seen, now, store, testID } = useScreen();
-  const [asking, setAsking] = useState(false);
   const cancel = useAction(() => store.cancelRestore(restore.id));
   const approve = useAction(() => store.approveRestore(restore.id));
-  const target = words.t(`restore.${restore.targetEnvironment}`);
+  const target = targetName(restore.targetEnvironment, words);
   const title = words.t("restore.running", { target });
   const left = leftMs(restore, now);
   const you = seen.summary?.you;
   const mayChange = you?.restoreInto.includes(restore.targetEnvironment) === true;
-  const waits = restore.approval !== undefined && restore.approval.at === undefined;
-  const offline = seen.connection === "ok" ? undefined : words.t("locked.offline");
+  const waits = isWaiting(restore);
+  const unseen = lockOfConnection(seen);
+  const offline = unseen === undefined ? undefined : words.t(unseen);
   const facts = [
     words.t("job.elapsed", { duration: words.duration(now - Date.parse(restore.startedAt)) }),
     ...(left === undefined ? [] : [words.t("job.left", { duration: words.duration(left) })]),
@@ -66,37 +68,23 @@ function Running({ restore }: { restore: RestoreStatus }) {
         </Notice>
       ) : (
         <>
-          <Txt bold>{`${words.has(`restore.phase.${restore.phase}`) ? words.t(`restore.phase.${restore.phase}`) : restore.phase} · ${words.percent(restore.progress)}`}</Txt>
+          <Txt bold>{`${phaseName(restore.phase, words)} · ${words.percent(restore.progress)}`}</Txt>
           <Bar percent={restore.progress} label={title} text={words.percent(restore.progress)} />
           <Muted>{facts.join(" · ")}</Muted>
           {restore.stalled ? <Notice tone="warning" title={words.t("job.stalled", { duration: words.duration(now - Date.parse(restore.heartbeatAt)) })} text={words.t("job.stalled.hint")} /> : null}
         </>
       )}
       <Muted>{words.t("job.closeApp")}</Muted>
-      <Trouble problem={cancel.problem ?? approve.problem} />
+      <Trouble problem={approve.problem} />
       {mayChange ? (
-        <View style={{ alignItems: "flex-start" }}>
-          <Button label={words.t("action.cancel")} onPress={() => setAsking(true)} busy={cancel.busy} locked={offline} testID={`${testID}.restoreCancel`} />
-        </View>
-      ) : null}
-      {asking ? (
-        <Sheet
-          title={words.t("restore.confirmCancel")}
-          onClose={() => setAsking(false)}
-          footer={
-            <Button
-              kind="danger"
-              label={words.t("action.cancel")}
-              onPress={() => {
-                setAsking(false);
-                void cancel.run();
-              }}
-              testID={`${testID}.restoreCancel.yes`}
-            />
-          }
-        >
-          <Txt>{words.t("restore.confirmCancel.hint")}</Txt>
-        </Sheet>
+        <Confirm
+          label={words.t("action.cancel")}
+          question={words.t("restore.confirmCancel")}
+          hint={words.t("restore.confirmCancel.hint")}
+          action={cancel}
+          locked={offline}
+          testID={`${testID}.restoreCancel`}
+        />
       ) : null}
     </View>
   );
@@ -104,7 +92,7 @@ function Running({ restore }: { restore: RestoreStatus }) {
 
 function Result({ restore }: { restore: RestoreStatus }) {
   const { theme, words, testID } = useScreen();
-  const target = words.t(`restore.${restore.targetEnvironment}`);
+  const target = targetName(restore.targetEnvironment, words);
   const { restored } = restore;
   const isDone = restore.status === "completed";
   const title = words.t(isDone ? "restore.done" : restore.cancelled === undefined ? "restore.failed" : "restore.cancelled", { target });

@@ -1,17 +1,18 @@
 /** What it is restored into. */
 
+import type { Environment } from "@gasrapido/backup-client";
 import { useScreen } from "../context";
 import { Check, Choice, Choices } from "../parts/Choice";
 import { Badge } from "../parts/Badge";
-import { ENVIRONMENTS, type Flow } from "./flow";
+import { ENVIRONMENTS, targetLock, type Flow } from "./flow";
 
 export function TargetStep({ flow, onChange }: { flow: Flow; onChange: (changed: Partial<Flow>) => void }) {
   const { theme, words, seen, testID } = useScreen();
   const you = seen.summary?.you;
   const id = `${testID}.target`;
-  const lock = (target: (typeof ENVIRONMENTS)[number]) => {
-    if (!you?.restoreInto.includes(target)) return words.t("restore.target.notAllowed");
-    return target === "production" && !you.secondFactor ? words.t("restore.secondFactor") : undefined;
+  const lockText = (target: Environment) => {
+    const key = targetLock(you, target);
+    return key === undefined ? undefined : words.t(key);
   };
   return (
     <>
@@ -23,7 +24,7 @@ export function TargetStep({ flow, onChange }: { flow: Flow; onChange: (changed:
             hint={words.t(`restore.${target}.hint`)}
             chosen={flow.target === target}
             onChoose={() => onChange({ target, plan: undefined })}
-            locked={lock(target)}
+            locked={lockText(target)}
             mark={target === "production" ? <Badge tone="bad" text="!" theme={theme} /> : undefined}
             testID={`${id}.${target}`}
           />

@@ -1,6 +1,7 @@
 /** The steps of a restore, and what is asked for in the end. Pure. */
 
-import type { BackupStatus, Environment, RestorePlan, RestoreRequest } from "@gasrapido/backup-client";
+import type { BackupStatus, Environment, RestorePlan, RestoreRequest, Summary } from "@gasrapido/backup-client";
+import type { MessageKey } from "../messages";
 
 export type What = { kind: "latest" } | { kind: "copy"; id: string } | { kind: "moment"; at: number };
 export type StepName = "what" | "target" | "check" | "confirm" | "progress";
@@ -12,6 +13,8 @@ export interface Flow {
   /** Whether what the target holds is replaced. Production's always is. */
   replace: boolean;
   plan: RestorePlan | undefined;
+  /** What that is the plan of. */
+  planOf: RestoreRequest | undefined;
   /** What was typed to confirm it. */
   typed: string;
   restoreId: string | undefined;
@@ -20,20 +23,27 @@ export interface Flow {
 /** The least dangerous first. */
 export const ENVIRONMENTS = ["development", "staging", "production"] as const satisfies readonly Environment[];
 
-export function begin(backupId: string | undefined, restoreId: string | undefined, allowed: readonly Environment[]): Flow {
+/** Why somebody may not restore into a target; nothing when that is allowed. */
+export function targetLock(you: Summary["you"] | undefined, target: Environment): MessageKey | undefined {
+  if (!you?.restoreInto.includes(target)) return "restore.target.notAllowed";
+  return target === "production" && !you.secondFactor ? "restore.secondFactor" : undefined;
+}
+
+export function begin(backupId: string | undefined, restoreId: string | undefined, you: Summary["you"] | undefined): Flow {
   return {
     step: restoreId === undefined ? "what" : "progress",
     what: backupId === undefined ? { kind: "latest" } : { kind: "copy", id: backupId },
-    target: ENVIRONMENTS.find((target) => allowed.includes(target)) ?? "development",
+    target: ENVIRONMENTS.find((target) => targetLock(you, target) === undefined) ?? "development",
     replace: false,
     plan: undefined,
+    planOf: undefined,
     typed: "",
     restoreId,
   };
 }
 
 /** The steps that this restore takes; only one that replaces something is confirmed. */
-export function stepsOf(flow: Flow): StepName[] {
+export function stepNames(flow: Flow): StepName[] {
   return replaces(flow) ? ["what", "target", "check", "confirm", "progress"] : ["what", "target", "check", "progress"];
 }
 
@@ -52,10 +62,15 @@ export function wishOf(flow: Flow): RestoreRequest {
 /** What is restored in the end: the very copy that was looked at, by the words that were typed. */
 export function requestOf(flow: Flow): RestoreRequest | undefined {
   const { plan, target: targetEnvironment, typed } = flow;
-  if (plan === undefined || plan.targetEnvironment !== targetEnvironment) return undefined;
+  if (plan === undefined || plan.targetEnvironment !== targetEnvironment || !isOfThis(flow)) return undefined;
   const request = { backupId: plan.backupId, targetEnvironment };
   if (!replaces(flow)) return request;
   return isConfirmed(flow) ? { ...request, confirmation: typed.trim() } : undefined;
+}
+
+/** Whether the plan is of what is chosen now, and not of what was chosen before. */
+function isOfThis(flow: Flow): boolean {
+  return JSON.stringify(flow.planOf) === JSON.stringify(wishOf(flow));
 }
 
 export function isConfirmed(flow: Flow): boolean {

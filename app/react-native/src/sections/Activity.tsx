@@ -3,6 +3,7 @@
 import { View } from "react-native";
 import { useScreen } from "../context";
 import type { Seen } from "../data/store";
+import { targetName } from "../names";
 import { Card } from "../parts/Card";
 import { Muted, Txt } from "../parts/Txt";
 import type { Words } from "../words";
@@ -35,10 +36,10 @@ export function activityOf(seen: Seen, words: Words, nameOf: (id: string) => str
     id: restore.id,
     at: restore.startedAt,
     who: nameOf(restore.requestedBy),
-    what: words.t("activity.restored", { target: words.t(`restore.${restore.targetEnvironment}`) }),
+    what: words.t("activity.restored", { target: targetName(restore.targetEnvironment, words) }),
     detail: restore.status === "failed" ? restore.error : undefined,
   }));
-  const cleanups = seen.cleanups
+  const cleanups = (seen.cleanups ?? [])
     .filter((cleanup) => cleanup.requestedBy !== undefined || cleanup.removed > 0)
     .map((cleanup) => ({
       id: cleanup.id,
@@ -52,7 +53,7 @@ export function activityOf(seen: Seen, words: Words, nameOf: (id: string) => str
 
 export function Activity() {
   const { theme, words, seen, testID, nameOf } = useScreen();
-  if (!seen.hasReports) return null;
+  if (seen.audit === undefined && seen.cleanups === undefined) return null;
   const entries = activityOf(seen, words, nameOf).slice(0, SHOWN);
   return (
     <Card heading={words.t("activity.heading")} testID={`${testID}.activity`}>

@@ -28,6 +28,8 @@ export function BackUpSheet({ onClose }: { onClose: () => void }) {
     };
   }, [store, last]);
   const schemas = [...new Set((inside?.tables ?? []).map((table) => table.schema))].filter((name) => !name.startsWith("pg_")).sort();
+  // One name means both.
+  const buckets = (inside?.buckets ?? []).map(({ bucket }) => bucket).filter((bucket) => !schemas.includes(bucket));
   const hint = words.t("backUp.part.hint");
   const id = `${testID}.backUpSheet`;
   return (
@@ -42,7 +44,7 @@ export function BackUpSheet({ onClose }: { onClose: () => void }) {
         {schemas.map((name) => (
           <Choice key={`s.${name}`} label={words.t("backUp.schema", { name })} hint={hint} chosen={source === name} onChoose={() => setSource(name)} testID={`${id}.schema.${name}`} />
         ))}
-        {(inside?.buckets ?? []).map(({ bucket }) => (
+        {buckets.map((bucket) => (
           <Choice key={`b.${bucket}`} label={words.t("backUp.bucket", { name: bucket })} hint={hint} chosen={source === bucket} onChoose={() => setSource(bucket)} testID={`${id}.bucket.${bucket}`} />
         ))}
       </Choices>

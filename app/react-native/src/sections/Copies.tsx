@@ -5,7 +5,9 @@ import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
 import type { Filter } from "../data/store";
 import type { Day } from "../model/days";
+import { lockOfConnection } from "../model/lock";
 import { Button, TARGET } from "../parts/Button";
+import { chosen } from "../parts/Choice";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
 
@@ -25,7 +27,7 @@ export function CopiesHeader({ filter, day, onFilter }: { filter: Filter; day: D
             <Pressable
               key={name}
               role="button"
-              aria-pressed={isChosen}
+              {...chosen(isChosen)}
               aria-label={name === "all" ? words.t("copies.all") : words.t(`copies.filter.${name}`)}
               onPress={() => onFilter(name)}
               testID={`${testID}.filter.${name}`}
@@ -42,21 +44,39 @@ export function CopiesHeader({ filter, day, onFilter }: { filter: Filter; day: D
   );
 }
 
-export function CopiesFooter({ filter, day, count }: { filter: Filter; day: Day | undefined; count: number }) {
+/** What is known of the copies of a day. */
+export interface OfDay {
+  busy: boolean;
+  problem: unknown;
+  retry: () => void;
+  /** Runs of that day that are not listed. */
+  cut: number;
+}
+
+export function CopiesFooter({ filter, ofDay, count }: { filter: Filter; ofDay: OfDay | undefined; count: number }) {
   const { theme, words, seen, store, testID } = useScreen();
   const more = useAction(() => store.loadMore(filter));
-  const hasMore = day === undefined && store.hasMore(filter);
-  const isEmpty = count === 0 && seen.summary !== undefined && !hasMore;
+  const hasMore = ofDay === undefined && store.hasMore(filter);
+  const isKnown = ofDay === undefined ? !hasMore && seen.reach[filter] !== undefined : !ofDay.busy && ofDay.problem === undefined;
+  const lock = lockOfConnection(seen);
   return (
     <View style={{ gap: theme.space, padding: theme.space * 2, backgroundColor: theme.surface, borderBottomLeftRadius: theme.radius, borderBottomRightRadius: theme.radius, alignItems: "flex-start" }}>
-      {isEmpty ? (
+      {count === 0 && isKnown ? (
         <View style={{ gap: 2 }}>
-          <Txt bold>{words.t(day === undefined ? "copies.none" : "copies.noneThatDay")}</Txt>
-          {day === undefined && filter === "all" ? <Muted>{words.t("copies.none.hint")}</Muted> : null}
+          <Txt bold>{words.t(ofDay === undefined ? "copies.none" : "copies.noneThatDay")}</Txt>
+          {ofDay === undefined && filter === "all" ? <Muted>{words.t("copies.none.hint")}</Muted> : null}
         </View>
       ) : null}
+      {ofDay?.busy ? <Muted>{words.t("state.loading")}</Muted> : null}
+      {ofDay !== undefined && ofDay.cut > 0 ? <Muted>{words.t("copies.cut", { count: ofDay.cut })}</Muted> : null}
+      {ofDay?.problem === undefined ? null : (
+        <>
+          <Trouble problem={ofDay.problem} />
+          <Button label={words.t("action.retry")} onPress={ofDay.retry} />
+        </>
+      )}
       {hasMore ? (
-        <Button label={words.t("action.more")} onPress={() => void more.run()} busy={more.busy} locked={seen.connection === "ok" ? undefined : words.t("locked.offline")} testID={`${testID}.more`} />
+        <Button label={words.t("action.more")} onPress={() => void more.run()} busy={more.busy} locked={lock === undefined ? undefined : words.t(lock)} testID={`${testID}.more`} />
       ) : null}
       <Trouble problem={more.problem} />
     </View>

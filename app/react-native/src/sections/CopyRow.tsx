@@ -4,6 +4,7 @@ import type { BackupStatus } from "@gasrapido/backup-client";
 import { memo } from "react";
 import { Pressable, Text, View } from "react-native";
 import { copyStateOf, isLockTooShort, partOf, proofOf, proofTone, regionStateOf, regionTone, type CopyState } from "../model/copy";
+import { triggerName } from "../names";
 import { Badge } from "../parts/Badge";
 import { TARGET } from "../parts/Button";
 import { Mark } from "../parts/Mark";
@@ -83,7 +84,7 @@ function factsOf(backup: BackupStatus, growth: number | undefined, words: Words)
     if (growth !== undefined && Math.abs(growth) >= 500) facts.push(words.t(growth > 0 ? "copy.grew" : "copy.shrank", { bytes: words.bytes(Math.abs(growth)) }));
   }
   if (backup.completedAt !== undefined && backup.status === "completed") facts.push(words.t("copy.took", { duration: words.duration(Date.parse(backup.completedAt) - Date.parse(backup.startedAt)) }));
-  if (backup.trigger !== undefined && words.has(`copy.${backup.trigger}`)) facts.push(words.t(`copy.${backup.trigger}`));
+  if (backup.trigger !== undefined) facts.push(triggerName(backup.trigger, words));
   const part = partOf(backup);
   if (part !== undefined) facts.push(words.t("copy.part", { part }));
   if (backup.expiredAt === undefined && backup.daysEndAt !== undefined) facts.push(words.t(isLockTooShort(backup) ? "copy.expires" : "copy.keptLocked", { date: words.date(backup.daysEndAt) }));

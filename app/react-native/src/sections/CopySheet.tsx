@@ -1,13 +1,13 @@
 /** All that is known of one copy. */
 
-import { useEffect } from "react";
 import type { BackupStatus, TableList } from "@gasrapido/backup-client";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
 import { copyStateOf, isLockTooShort, isRestorable, proofOf, proofTone, regionStateOf, regionTone } from "../model/copy";
 import { lockOf } from "../model/lock";
+import { triggerName } from "../names";
 import { Badge } from "../parts/Badge";
 import { Button } from "../parts/Button";
 import { Fact } from "../parts/Card";
@@ -17,10 +17,16 @@ import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
 import { Warnings } from "../parts/Warnings";
+import type { Words } from "../words";
 import { stateText } from "./CopyRow";
 
 /** Of what is inside, so much is listed. */
 const TABLES_SHOWN = 12;
+
+/** What a copy is called. */
+export function titleOf(backup: BackupStatus, words: Words): string {
+  return words.t("copy.heading", { time: words.time(backup.metadata?.timestamp ?? backup.startedAt) });
+}
 
 export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus; onClose: () => void; onRestore: (backup: BackupStatus) => void }) {
   const { theme, words, seen, store, testID, nameOf } = useScreen();
@@ -41,17 +47,17 @@ export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus
       testID={`${id}.restore`}
     />
   ) : undefined;
-  const trigger = backup.trigger === undefined ? undefined : words.has(`copy.${backup.trigger}`) ? words.t(`copy.${backup.trigger}`) : backup.trigger;
+  const trigger = backup.trigger === undefined ? undefined : triggerName(backup.trigger, words);
   return (
-    <Sheet title={words.t("copy.heading", { time: words.time(at) })} onClose={onClose} testID={id} footer={restore}>
+    <Sheet title={titleOf(backup, words)} onClose={onClose} testID={id} footer={restore}>
       {state === "good" ? null : (
         <Notice tone={state === "failed" ? "bad" : "neutral"} title={stateText(state, backup, words)} text={backup.error}>
           {backup.error === undefined ? null : <CopyDetails label={words.t("job.id", { id: backup.id })} text={`${backup.error}\n${backup.id}`} />}
         </Notice>
       )}
       <View>
-        <Fact name={words.t("copy.shows")}>{words.timeAndUtc(at)}</Fact>
-        {backup.completedAt === undefined || state === "failed" ? null : <Fact name={words.t("copy.ended")}>{words.timeAndUtc(backup.completedAt)}</Fact>}
+        {backup.metadata === undefined ? null : <Fact name={words.t("copy.shows")}>{words.timeAndUtc(at)}</Fact>}
+        {backup.completedAt === undefined || backup.status !== "completed" ? null : <Fact name={words.t("copy.ended")}>{words.timeAndUtc(backup.completedAt)}</Fact>}
         {trigger === undefined ? null : <Fact name={words.t("copy.trigger")}>{backup.requestedBy === undefined ? trigger : `${trigger} (${nameOf(backup.requestedBy)})`}</Fact>}
         <Fact name={words.t("copy.proof")}>
           <View style={{ flexDirection: "row" }}>
@@ -113,7 +119,7 @@ export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus
   );
 }
 
-function proofText(backup: BackupStatus, words: ReturnType<typeof useScreen>["words"]): string {
+function proofText(backup: BackupStatus, words: Words): string {
   const text = words.t(`proof.${proofOf(backup)}`);
   const { drilled, verified } = backup;
   const when = drilled?.at ?? verified?.readAt;

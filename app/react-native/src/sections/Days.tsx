@@ -1,20 +1,26 @@
 /** The last 30 days, a box each. */
 
+import { useMemo } from "react";
 import { Pressable, View } from "react-native";
 import { useScreen } from "../context";
-import { countDays, daysOf, type Day, type DayOutcome } from "../model/days";
+import { countDays, daysOf, keyOf, type Day, type DayOutcome } from "../model/days";
 import { Card } from "../parts/Card";
 import { TARGET } from "../parts/Button";
+import { chosen as chosenProps } from "../parts/Choice";
 import { Muted, Txt } from "../parts/Txt";
 import type { ToneName } from "../theme";
+import type { Words } from "../words";
 
-const TONES: Record<DayOutcome, ToneName> = { good: "good", warning: "warning", failed: "bad", missed: "bad", none: "neutral" };
-const SIGNS: Record<DayOutcome, string> = { good: "✓", warning: "!", failed: "×", missed: "–", none: "" };
+const TONES: Record<DayOutcome, ToneName> = { good: "good", warning: "warning", failed: "bad", missed: "bad", none: "neutral", unknown: "neutral" };
+const SIGNS: Record<DayOutcome, string> = { good: "✓", warning: "!", failed: "×", missed: "–", none: "", unknown: "?" };
 
 export function Days({ chosen, onChoose }: { chosen: string | undefined; onChoose: (day: Day | undefined) => void }) {
   const { theme, words, seen, now, testID } = useScreen();
-  if (seen.history === undefined) return null;
-  const days = daysOf(seen.history, words, now);
+  const { history } = seen;
+  // By the day, and not by the second.
+  const today = keyOf(words.day(now));
+  const days = useMemo(() => daysOf(history, words, now), [history, words, today]);
+  if (history === undefined) return null;
   const counts = countDays(days);
   return (
     <Card heading={words.t("days.heading")} testID={`${testID}.days`}>
@@ -28,7 +34,7 @@ export function Days({ chosen, onChoose }: { chosen: string | undefined; onChoos
               key={day.key}
               role="button"
               aria-label={sayDay(day, words)}
-              aria-pressed={isChosen}
+              {...chosenProps(isChosen)}
               testID={`${testID}.day.${day.key}`}
               onPress={() => onChoose(isChosen ? undefined : day)}
               style={{
@@ -62,7 +68,7 @@ export function Days({ chosen, onChoose }: { chosen: string | undefined; onChoos
   );
 }
 
-function sayDay(day: Day, words: ReturnType<typeof useScreen>["words"]): string {
+function sayDay(day: Day, words: Words): string {
   const said = (["good", "warning", "failed", "missed"] as const).filter((what) => day[what] > 0).map((what) => words.t(`days.count.${what}`, { count: day[what] }));
-  return words.t("days.day", { date: words.weekday(day.at), outcome: said.length === 0 ? words.t("days.none") : said.join(", ") });
+  return words.t("days.day", { date: words.weekday(day.at), outcome: said.length === 0 ? words.t(day.outcome === "unknown" ? "days.unknown" : "days.none") : said.join(", ") });
 }

@@ -12,8 +12,8 @@ const SHOWN = 5;
 
 export function Drills() {
   const { theme, words, seen, testID } = useScreen();
-  if (!seen.hasReports) return null;
   const { drills, streak } = seen;
+  if (drills === undefined) return null;
   return (
     <Card heading={words.t("drills.heading")} testID={`${testID}.drills`}>
       {drills.length === 0 ? <Muted>{words.t("drills.none")}</Muted> : null}
@@ -27,13 +27,17 @@ export function Drills() {
       )}
       {drills.slice(0, SHOWN).map((drill) => {
         const { outcome } = drill;
-        const said = outcome === "passed" ? words.t("drills.passed", { duration: words.duration(drill.recoveryMs ?? 0) }) : words.has(`drills.${outcome}`) ? words.t(`drills.${outcome}`) : outcome;
+        const said = () => {
+          if (outcome === "passed") return drill.recoveryMs === undefined ? words.t("proof.restored") : words.t("drills.passed", { duration: words.duration(drill.recoveryMs) });
+          const key = `drills.${outcome}`;
+          return words.has(key) ? words.t(key) : outcome;
+        };
         const rows = words.t("job.rows", { count: drill.rows });
         return (
           <View key={drill.id} style={{ flexDirection: "row", gap: theme.space, alignItems: "flex-start" }}>
             <Mark tone={TONES[outcome] ?? "neutral"} theme={theme} />
             <View style={{ flex: 1 }}>
-              <Txt size="small" bold>{`${words.time(drill.completedAt ?? drill.startedAt)} · ${said}`}</Txt>
+              <Txt size="small" bold>{`${words.time(drill.completedAt ?? drill.startedAt)} · ${said()}`}</Txt>
               <Muted>{words.t(drill.extent === "sample" ? "drills.sample" : "drills.detail", { rows, region: drill.region })}</Muted>
               {drill.error === undefined ? null : <Muted>{drill.error}</Muted>}
             </View>

@@ -42,10 +42,13 @@ export function Hero({ onBackUp, onRestore }: { onBackUp: () => void; onRestore:
     return summary === undefined ? words.t("protection.unknown.nothing") : words.t(`protection.${state}.sentence`, { source });
   };
   const then = () => {
-    if (state === "working") return words.t("protection.working.until", { verdict: words.t(`protection.${verdict}`) });
+    const stale = protection.staleMs === undefined ? undefined : words.t("protection.stale", { ago: seenAgo });
+    if (state === "working") {
+      const until = words.t("protection.working.until", { verdict: words.t(`protection.${verdict}`) });
+      return stale === undefined ? until : `${until} ${stale}`;
+    }
     if (state === "unknown" && verdict !== "unknown") return words.t("protection.unknown.then", { ago: seenAgo, verdict: words.t(`protection.${verdict}`) });
-    if (protection.staleMs !== undefined) return words.t("protection.stale", { ago: seenAgo });
-    return undefined;
+    return stale;
   };
   const may = summary?.you;
   const backUpLock = lockOf(seen, may?.backUp === true);

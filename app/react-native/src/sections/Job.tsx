@@ -1,20 +1,20 @@
 /** The backup that runs, or the last one where that failed; and the restore that runs. */
 
 import type { BackupStatus, RestoreStatus } from "@gasrapido/backup-client";
-import { useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
 import { copyStateOf, isRunning, partOf } from "../model/copy";
 import { leftMs, STEPS, stepsOf, type StepState } from "../model/steps";
-import { runningRestore, waitingRestore } from "../model/lock";
+import { isWaiting, lockOfConnection, runningRestore, waitingRestore } from "../model/lock";
+import { phaseName, targetName } from "../names";
 import { Bar } from "../parts/Bar";
 import { Button } from "../parts/Button";
 import { Card } from "../parts/Card";
+import { Confirm } from "../parts/Confirm";
 import { CopyDetails } from "../parts/CopyDetails";
 import { Mark } from "../parts/Mark";
 import { Notice } from "../parts/Notice";
-import { Sheet } from "../parts/Sheet";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
 
@@ -29,15 +29,14 @@ export function Jobs({ onRestore }: { onRestore: (restore: RestoreStatus) => voi
   const shown = running ?? (newest && ["failed", "cancelled", "unknown"].includes(copyStateOf(newest)) ? newest : undefined);
   return (
     <>
-      {restore ? <RestoreJob restore={restore} onOpen={() => onRestore(restore)} /> : null}
-      {shown ? <BackupJob backup={shown} /> : null}
+      {restore ? <RestoreJob key={restore.id} restore={restore} onOpen={() => onRestore(restore)} /> : null}
+      {shown ? <BackupJob key={shown.id} backup={shown} /> : null}
     </>
   );
 }
 
 function BackupJob({ backup }: { backup: BackupStatus }) {
-  const { theme, words, now, testID, store, seen } = useScreen();
-  const [asking, setAsking] = useState(false);
+  const { words, now, testID, store, seen } = useScreen();
   const cancel = useAction(() => store.cancelBackup(backup.id));
   const state = copyStateOf(backup);
   const part = partOf(backup);
@@ -65,6 +64,7 @@ function BackupJob({ backup }: { backup: BackupStatus }) {
   const left = leftMs(backup, now);
   const silent = now - Date.parse(backup.heartbeatAt ?? backup.startedAt);
   const isPending = backup.status === "pending";
+  const lock = lockOfConnection(seen);
   const canCancel = seen.summary?.you.backUp === true && backup.metadata === undefined && backup.cancelled === undefined;
   const facts = [
     words.t("job.elapsed", { duration: words.duration(elapsed) }),
@@ -78,42 +78,23 @@ function BackupJob({ backup }: { backup: BackupStatus }) {
       <Txt bold>{isPending ? words.t("job.pending") : words.t("job.running", { percent: words.percent(backup.progress) })}</Txt>
       <Bar percent={backup.progress} label={title} text={words.percent(backup.progress)} />
       <Steps backup={backup} />
+      {backup.phase === "replicating" ? <Muted>{words.t("step.verify.later")}</Muted> : null}
       <Muted>{facts.join(" · ")}</Muted>
       {isPending && elapsed > PENDING_LONG_MS ? <Notice tone="warning" title={words.t("job.pendingLong", { duration: words.duration(elapsed) })} /> : null}
       {backup.stalled ? <Notice tone="warning" title={words.t("job.stalled", { duration: words.duration(silent) })} text={words.t("job.stalled.hint")} /> : null}
       {backup.cancelled === undefined ? <Muted>{words.t("job.closeApp")}</Muted> : <Notice tone="neutral" title={words.t("job.cancelling")} />}
-      <Trouble problem={cancel.problem} />
-      <View style={{ flexDirection: "row", flexWrap: "wrap", gap: theme.space, justifyContent: "space-between", alignItems: "center" }}>
-        {canCancel ? (
-          <Button
-            label={words.t("action.cancel")}
-            onPress={() => setAsking(true)}
-            busy={cancel.busy}
-            locked={seen.connection === "ok" ? undefined : words.t("locked.offline")}
-            testID={`${id}.cancel`}
-          />
-        ) : null}
-      </View>
-      {asking ? (
-        <Sheet
-          title={words.t("job.confirmCancel")}
-          onClose={() => setAsking(false)}
-          testID={`${id}.confirmCancel`}
-          footer={
-            <Button
-              kind="danger"
-              label={words.t("action.cancel")}
-              onPress={() => {
-                setAsking(false);
-                void cancel.run();
-              }}
-              testID={`${id}.confirmCancel.yes`}
-            />
-          }
-        >
-          <Txt>{words.t("job.confirmCancel.hint")}</Txt>
-        </Sheet>
-      ) : null}
+      {canCancel ? (
+        <Confirm
+          label={words.t("action.cancel")}
+          question={words.t("job.confirmCancel")}
+          hint={words.t("job.confirmCancel.hint")}
+          action={cancel}
+          locked={lock === undefined ? undefined : words.t(lock)}
+          testID={`${id}.cancel`}
+        />
+      ) : (
+        <Trouble problem={cancel.problem} />
+      )}
     </Card>
   );
 }
@@ -146,9 +127,9 @@ function Steps({ backup }: { backup: BackupStatus }) {
 
 function RestoreJob({ restore, onOpen }: { restore: RestoreStatus; onOpen: () => void }) {
   const { words, now, testID } = useScreen();
-  const target = words.t(`restore.${restore.targetEnvironment}`);
+  const target = targetName(restore.targetEnvironment, words);
   const title = words.t("restore.running", { target });
-  const waits = restore.approval !== undefined && restore.approval.at === undefined;
+  const waits = isWaiting(restore);
   return (
     <Card heading={title} testID={`${testID}.restoreJob`}>
       {waits ? (
@@ -157,7 +138,7 @@ function RestoreJob({ restore, onOpen }: { restore: RestoreStatus; onOpen: () =>
         <>
           <Txt bold>{words.t("job.running", { percent: words.percent(restore.progress) })}</Txt>
           <Bar percent={restore.progress} label={title} text={words.percent(restore.progress)} />
-          <Muted>{`${words.has(`restore.phase.${restore.phase}`) ? words.t(`restore.phase.${restore.phase}`) : restore.phase} · ${words.t("job.elapsed", { duration: words.duration(now - Date.parse(restore.startedAt)) })}`}</Muted>
+          <Muted>{`${phaseName(restore.phase, words)} · ${words.t("job.elapsed", { duration: words.duration(now - Date.parse(restore.startedAt)) })}`}</Muted>
           {restore.stalled ? <Notice tone="warning" title={words.t("job.stalled", { duration: words.duration(now - Date.parse(restore.heartbeatAt)) })} text={words.t("job.stalled.hint")} /> : null}
         </>
       )}

@@ -1,9 +1,10 @@
 /** What the copies take and cost, and what may go. */
 
-import type { CleanupPlan } from "@gasrapido/backup-client";
+import type { CleanupPlan, CleanupStatus } from "@gasrapido/backup-client";
 import { useEffect, useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
+import { isUnderWay } from "../data/store";
 import { useAction } from "../data/useAction";
 import { lockOf } from "../model/lock";
 import { Button } from "../parts/Button";
@@ -16,16 +17,17 @@ import { Muted, Txt } from "../parts/Txt";
 /** Of what would go, so much is listed. */
 const SHOWN = 20;
 
-export function Storage() {
+export function Storage({ onCleanUp }: { onCleanUp: () => void }) {
   const { theme, words, seen, now, testID } = useScreen();
-  const [cleaning, setCleaning] = useState(false);
-  if (!seen.hasReports) return null;
-  const { usage } = seen;
+  const { usage, cleanups } = seen;
+  if (usage === undefined) return null;
   const lock = lockOf(seen, seen.summary?.you.administer === true);
   const largest = Math.max(1, ...(usage?.vaults ?? []).map((vault) => vault.bytes));
+  const running = cleanups?.find(isUnderWay);
+  const last = cleanups?.find((cleanup) => cleanup.requestedBy !== undefined && !isUnderWay(cleanup));
   return (
     <Card heading={words.t("storage.heading")} testID={`${testID}.storage`}>
-      {usage === undefined ? (
+      {usage === null ? (
         <Muted>{words.t("storage.none")}</Muted>
       ) : (
         <>
@@ -43,40 +45,68 @@ export function Storage() {
             </View>
           ))}
           <Txt>{words.t("storage.total", { cost: words.usd(usage.vaults.reduce((sum, vault) => sum + vault.usdAMonth, 0)) })}</Txt>
-          {usage.growthBytesADay === undefined ? null : (
-            <Muted>{words.t("storage.growth", { bytes: words.bytes(Math.max(0, usage.growthBytesADay)), forecast: words.bytes(usage.forecastBytes ?? 0) })}</Muted>
-          )}
+          {usage.growthBytesADay !== undefined && usage.growthBytesADay > 0 && usage.forecastBytes !== undefined ? (
+            <Muted>{words.t("storage.growth", { bytes: words.bytes(usage.growthBytesADay), forecast: words.bytes(usage.forecastBytes) })}</Muted>
+          ) : null}
           <Muted>{words.t("storage.counted", { ago: words.ago(now - Date.parse(usage.at)) })}</Muted>
         </>
       )}
+      {running ? <Notice tone="busy" title={words.t("cleanup.running")} /> : null}
+      {last ? <LastCleanup cleanup={last} /> : null}
       <View style={{ alignItems: "flex-start" }}>
-        <Button label={words.t("cleanup.action")} onPress={() => setCleaning(true)} locked={lock === undefined ? undefined : words.t(lock)} testID={`${testID}.cleanup`} />
+        <Button
+          label={words.t("cleanup.action")}
+          onPress={onCleanUp}
+          locked={running ? "" : lock === undefined ? undefined : words.t(lock)}
+          testID={`${testID}.cleanup`}
+        />
       </View>
-      {cleaning ? <CleanupSheet onClose={() => setCleaning(false)} /> : null}
     </Card>
   );
 }
 
-function CleanupSheet({ onClose }: { onClose: () => void }) {
-  const { words, store, testID } = useScreen();
+function LastCleanup({ cleanup }: { cleanup: CleanupStatus }) {
+  const { words, now } = useScreen();
+  const ago = words.ago(now - Date.parse(cleanup.completedAt ?? cleanup.startedAt));
+  if (cleanup.status === "failed") return <Notice tone="bad" title={`${words.t("cleanup.failed")} · ${ago}`} text={cleanup.error} />;
+  return <Muted>{words.t("cleanup.last", { count: cleanup.removed, ago })}</Muted>;
+}
+
+export function CleanUpSheet({ onClose }: { onClose: () => void }) {
+  const { words, seen, store, testID } = useScreen();
   const [plan, setPlan] = useState<CleanupPlan>();
-  const [removed, setRemoved] = useState<number>();
+  const [startedId, setStartedId] = useState<string>();
   const look = useAction(() => store.service.planCleanup().then(setPlan));
-  const clean = useAction(() => store.cleanUp().then(setRemoved));
+  const clean = useAction(() => store.startCleanup().then((cleanup) => setStartedId(cleanup.id)));
   const { run } = look;
   useEffect(() => void run(), [run]);
+  const started = seen.cleanups?.find((cleanup) => cleanup.id === startedId);
   const goes = (plan?.plan ?? []).filter((decision) => decision.keptBy.length === 0);
-  const id = `${testID}.cleanupSheet`;
+  const lock = lockOf(seen, seen.summary?.you.administer === true);
+  const id = `${testID}.cleanUpSheet`;
   const footer =
-    plan !== undefined && plan.removed > 0 && removed === undefined ? (
-      <Button kind="danger" label={words.t("cleanup.confirm", { count: plan.removed })} onPress={() => void clean.run()} busy={clean.busy} testID={`${id}.confirm`} />
+    plan !== undefined && plan.removed > 0 && startedId === undefined ? (
+      <Button
+        kind="danger"
+        label={words.t("cleanup.confirm", { count: plan.removed })}
+        onPress={() => void clean.run()}
+        busy={clean.busy}
+        locked={lock === undefined ? undefined : words.t(lock)}
+        testID={`${id}.confirm`}
+      />
     ) : undefined;
   return (
     <Sheet title={words.t("cleanup.heading")} onClose={onClose} testID={id} footer={footer}>
       <Trouble problem={look.problem ?? clean.problem} />
-      {removed !== undefined ? <Notice tone="good" title={words.t("cleanup.done", { count: removed })} testID={`${id}.done`} /> : null}
+      {started === undefined ? null : isUnderWay(started) ? (
+        <Notice alert tone="busy" title={words.t("cleanup.running")} text={words.t("job.closeApp")} />
+      ) : started.status === "failed" ? (
+        <Notice alert tone="bad" title={words.t("cleanup.failed")} text={started.error} />
+      ) : (
+        <Notice alert tone="good" title={words.t("cleanup.done", { count: started.removed })} testID={`${id}.done`} />
+      )}
       {plan === undefined && look.problem === undefined ? <Muted>{words.t("state.loading")}</Muted> : null}
-      {plan !== undefined && removed === undefined ? (
+      {plan !== undefined && startedId === undefined ? (
         <>
           <Txt bold>{plan.removed === 0 ? words.t("cleanup.nothing") : words.t("cleanup.removes", { count: plan.removed, kept: plan.plan.length - plan.removed })}</Txt>
           <Muted>{words.t("cleanup.policy", { days: words.t("time.day", { n: plan.policy.days, count: plan.policy.days }), least: plan.policy.keepAtLeast })}</Muted>
