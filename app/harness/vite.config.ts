@@ -10,6 +10,7 @@ export default defineConfig({
     extensions: [".web.tsx", ".web.ts", ".tsx", ".ts", ".js"],
   },
   base: "./",
-  build: { outDir: "dist", target: "es2022" },
+  // One page, and nothing to load later.
+  build: { outDir: "dist", target: "es2022", chunkSizeWarningLimit: 1_000 },
   server: { host: "127.0.0.1", strictPort: false },
 });
