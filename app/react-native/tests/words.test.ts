@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { MESSAGES, nearest, type Message } from "../src/messages";
 import { Words } from "../src/words";
 
+const SOURCES = `${import.meta.dirname}/../src/`;
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ");
 
 describe("the texts", () => {
@@ -17,6 +19,15 @@ describe("the texts", () => {
       expect([key, placeholders(other[key]).at(-1)]).toEqual([key, placeholders(en[key]).at(-1)]);
       expect(other[key], key).not.toBe("");
     }
+  });
+
+  it("are all used", () => {
+    const sources = readdirSync(SOURCES, { recursive: true, encoding: "utf8" }).filter((name) => /\.tsx?$/.test(name) && !name.startsWith("messages"));
+    const code = sources.map((name) => readFileSync(SOURCES + name, "utf8")).join("\n");
+    // Of those that are put together the beginning stands in the code.
+    const beginnings = [...code.matchAll(/`([a-z][\w.]*\.)\$\{/g)].map(([, beginning]) => beginning!);
+    const unused = Object.keys(MESSAGES.en).filter((key) => !code.includes(`"${key}"`) && !beginnings.some((beginning) => key.startsWith(beginning)));
+    expect(unused).toEqual([]);
   });
 
   it("are of the language that is nearest", () => {
