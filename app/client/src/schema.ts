@@ -1028,7 +1028,7 @@ export interface components {
             replaces: boolean;
             /**
              * Format: int64
-             * @description Rows that would be restored.
+             * @description Rows that would be restored; fewer where it is masked, because the policies let some stay in production.
              */
             rows: number;
             /** @description Whether a fresh backup of the target is made before it is replaced. */

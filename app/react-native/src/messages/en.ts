@@ -279,6 +279,7 @@ export const en = {
   "restore.check.integrity": "Integrity",
   "restore.check.integrity.value": "every byte is checked as it is read, every table when it is done",
   "restore.check.size": "Size",
+  "restore.check.size.most": "at most {rows}, {bytes}: what must stay in production does",
   "restore.check.time": "Should take",
   "restore.check.time.unknown": "not known: nothing like it was measured yet",
   "restore.check.region": "Read from",

@@ -279,6 +279,7 @@ export const ptBR: Messages = {
   "restore.check.integrity": "Integridade",
   "restore.check.integrity.value": "cada byte é verificado ao ser lido, cada tabela ao terminar",
   "restore.check.size": "Tamanho",
+  "restore.check.size.most": "no máximo {rows}, {bytes}: o que precisa ficar em produção, fica",
   "restore.check.time": "Deve levar",
   "restore.check.time.unknown": "não se sabe: nada parecido foi medido ainda",
   "restore.check.region": "Lida a partir de",

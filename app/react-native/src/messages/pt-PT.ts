@@ -279,6 +279,7 @@ export const ptPT: Messages = {
   "restore.check.integrity": "Integridade",
   "restore.check.integrity.value": "cada byte é verificado ao ser lido, cada tabela ao terminar",
   "restore.check.size": "Tamanho",
+  "restore.check.size.most": "no máximo {rows}, {bytes}: o que tem de ficar em produção, fica",
   "restore.check.time": "Deve demorar",
   "restore.check.time.unknown": "não se sabe: ainda não se mediu nada semelhante",
   "restore.check.region": "Lida a partir de",

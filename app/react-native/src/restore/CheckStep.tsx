@@ -16,11 +16,12 @@ export function CheckStep({ flow, busy }: { flow: Flow; busy: boolean }) {
   if (plan === undefined) return busy ? <Muted>{words.t("restore.checking")}</Muted> : null;
   const target = targetName(plan.targetEnvironment, words);
   const willReplace = replaces(flow);
+  const size = { rows: words.t("job.rows", { count: plan.rows }), bytes: words.bytes(plan.bytes) };
   return (
     <View testID={`${testID}.check`}>
       <Fact name={words.t("restore.check.copy")}>{words.timeAndUtc(plan.takenAt)}</Fact>
       <Fact name={words.t("restore.check.integrity")}>{words.t("restore.check.integrity.value")}</Fact>
-      <Fact name={words.t("restore.check.size")}>{`${words.t("job.rows", { count: plan.rows })} · ${words.bytes(plan.bytes)}`}</Fact>
+      <Fact name={words.t("restore.check.size")}>{plan.masked ? words.t("restore.check.size.most", size) : `${size.rows} · ${size.bytes}`}</Fact>
       <Fact name={words.t("restore.check.time")}>{plan.expectedMs === undefined ? words.t("restore.check.time.unknown") : words.duration(plan.expectedMs)}</Fact>
       <Fact name={words.t("restore.check.region")}>{plan.region}</Fact>
       <Fact name={words.t("restore.check.masked")}>{words.t(plan.masked ? "restore.check.masked.yes" : "restore.check.masked.no")}</Fact>

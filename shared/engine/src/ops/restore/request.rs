@@ -65,7 +65,7 @@ pub struct RestorePlan {
     pub masked: bool,
     /// Bytes of the backup in each vault.
     pub size: u64,
-    /// Rows that would be restored.
+    /// Rows that would be restored; fewer where it is masked, because the policies let some stay in production.
     pub rows: u64,
     /// Their bytes, before compression.
     pub bytes: u64,
