@@ -112,6 +112,10 @@ policies: ## check a file of policies and say what each class means; FILE=polici
 
 HISTORIES ?= 2000
 SCHEDULES ?= 20000
+.PHONY: rehearse
+rehearse: tools build ## cause what the runbook is for, on a stack of its own, and do what it says; ARGS='--only Drill'
+	@BACKUP_LOCAL_DIR=target/rehearse infra/local/rehearse $(ARGS)
+
 .PHONY: soak
 soak: tools ## thousands of random histories and schedules; HISTORIES=2000 SCHEDULES=20000
 	@echo 'soak: $(SCHEDULES) schedules of everything at once, in memory, about 20 a second'

@@ -4,8 +4,15 @@
 --   psql "$DATABASE_URL" --set=password="'…'" --file=infra/sql/backup_role.sql
 --
 -- The role reads every row, also where row security would hide some, and writes nothing but that one table. On Supabase run it
--- as `postgres`.
-create role backup_reader with login bypassrls nosuperuser nocreatedb nocreaterole connection limit 10 password :password;
+-- as `postgres`. Run it again to set the password anew, and to give the role what somebody took from it.
+do $$
+begin
+    if not exists (select from pg_catalog.pg_roles where rolname = 'backup_reader') then
+        create role backup_reader;
+    end if;
+end
+$$;
+alter role backup_reader with login bypassrls connection limit 10 password :password;
 grant pg_read_all_data to backup_reader;
 alter role backup_reader set default_transaction_read_only = on;
 alter role backup_reader set statement_timeout = 0;
