@@ -231,7 +231,7 @@ fn own_settings(folder: &Path) -> SandboxSettings {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_of_its_own_and_databases_in_a_standing_one_conform_and_leave_nothing() {
-    let folder = tempfile::Builder::new().prefix("backup-drill-").tempdir().expect("a folder");
+    let folder = tempfile::Builder::new().prefix("drill-tests-").tempdir().expect("a folder");
     conformance::sandbox(&own_server(folder.path())).await;
     assert_eq!(std::fs::read_dir(folder.path()).expect("reads").count(), 0, "nothing is left");
 
@@ -245,7 +245,7 @@ async fn servers_of_its_own_and_databases_in_a_standing_one_conform_and_leave_no
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_not_there_is_named_and_one_that_is_dropped_is_gone() {
-    let folder = tempfile::Builder::new().prefix("backup-drill-").tempdir().expect("a folder");
+    let folder = tempfile::Builder::new().prefix("drill-tests-").tempdir().expect("a folder");
     let none = PgSandbox::new(SandboxSettings {
         server: folder.path().join("nothing"),
         folder: folder.path().join("files"),
@@ -297,7 +297,7 @@ async fn a_project_is_restored_into_a_server_of_its_own_and_examined() {
     deployment.replicate().landed(ObjectKey::Inventory(record.id)).await.expect("replicates");
     // Nothing of where it came from is needed any more.
     source.stop();
-    let folder = tempfile::Builder::new().prefix("backup-drill-").tempdir().expect("a folder");
+    let folder = tempfile::Builder::new().prefix("drill-tests-").tempdir().expect("a folder");
     let checks = r#"{"checks":[
         {"name":"every order has its customer","query":"select count(*) from public.orders o left join public.customers c on c.id = o.customer_id where c.id is null","expected":[["0"]]},
         {"name":"there are orders","query":"select count(*) > 1000 from public.orders","expected":[["t"]]}

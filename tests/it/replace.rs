@@ -223,6 +223,16 @@ async fn a_replacement_that_is_killed_anywhere_changes_nothing_and_succeeds_when
         }
         kills += 1;
         after_ms += 25;
+        // What was killed between its commit and the answer to that is done, and is told so when it is asked for once more.
+        if server.aside("live").len() == 2 {
+            let again = deployment
+                .restore(0, &url)
+                .run(deployment.replacement(id, "staging", None))
+                .await
+                .expect_err("is done already");
+            assert_says(&again, ErrorKind::Conflict, &["has replaced these schemas already"]);
+            break;
+        }
         assert_eq!(
             (server.digests("live", &schemas), server.structure("live", &schemas)),
             before,
