@@ -181,6 +181,7 @@ export const en = {
   "copy.heading": "Copy of {time}",
   "copy.shows": "Shows the state of",
   "copy.ended": "Whole in all regions",
+  "copy.source": "Source",
   "copy.trigger": "Asked for",
   "copy.size": "Size in each region",
   "copy.content": "Content",

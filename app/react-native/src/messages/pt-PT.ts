@@ -181,6 +181,7 @@ export const ptPT: Messages = {
   "copy.heading": "Cópia de {time}",
   "copy.shows": "Mostra o estado de",
   "copy.ended": "Completa em todas as regiões",
+  "copy.source": "Origem",
   "copy.trigger": "Pedida",
   "copy.size": "Tamanho em cada região",
   "copy.content": "Conteúdo",

@@ -5,7 +5,7 @@ import { useEffect, useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
-import { copyStateOf, isLockTooShort, isRestorable, proofOf, proofTone, regionStateOf, regionTone } from "../model/copy";
+import { copyStateOf, isLockTooShort, isRestorable, partOf, proofOf, proofTone, regionStateOf, regionTone } from "../model/copy";
 import { lockOf } from "../model/lock";
 import { triggerName } from "../names";
 import { Badge } from "../parts/Badge";
@@ -47,6 +47,7 @@ export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus
       testID={`${id}.restore`}
     />
   ) : undefined;
+  const part = partOf(backup);
   const trigger = backup.trigger === undefined ? undefined : triggerName(backup.trigger, words);
   return (
     <Sheet title={titleOf(backup, words)} onClose={onClose} testID={id} footer={restore}>
@@ -58,6 +59,7 @@ export function CopySheet({ backup, onClose, onRestore }: { backup: BackupStatus
       <View>
         {backup.metadata === undefined ? null : <Fact name={words.t("copy.shows")}>{words.timeAndUtc(at)}</Fact>}
         {backup.completedAt === undefined || backup.status !== "completed" ? null : <Fact name={words.t("copy.ended")}>{words.timeAndUtc(backup.completedAt)}</Fact>}
+        {backup.source === undefined ? null : <Fact name={words.t("copy.source")}>{part === undefined ? backup.source : `${backup.source} · ${words.t("copy.part", { part })}`}</Fact>}
         {trigger === undefined ? null : <Fact name={words.t("copy.trigger")}>{backup.requestedBy === undefined ? trigger : `${trigger} (${nameOf(backup.requestedBy)})`}</Fact>}
         <Fact name={words.t("copy.proof")}>
           <View style={{ flexDirection: "row" }}>
