@@ -46,6 +46,10 @@ export function watch<T extends Followed>(
   let failures = 0;
   let offline = false;
   let done = false;
+  const setOffline = (is: boolean) => {
+    if (is !== offline) onOffline?.(is);
+    offline = is;
+  };
 
   const next = async (): Promise<IteratorResult<T>> => {
     while (!done) {
@@ -54,8 +58,7 @@ export function watch<T extends Followed>(
         const request: RequestOptions = { tries: OFFLINE_TRIES, signal };
         if (etag !== undefined) request.etag = etag;
         const { body, etag: tag, retryAfterS } = await look(request);
-        if (offline) onOffline?.(false);
-        offline = false;
+        setOffline(false);
         failures = 0;
         etag = tag;
         pauseMs = bounded(retryAfterS ?? PAUSE_S) * 1_000;
@@ -74,7 +77,7 @@ export function watch<T extends Followed>(
         }
         failures += 1;
         // One that answers badly is there.
-        if (error instanceof BackupOfflineError !== offline) onOffline?.((offline = !offline));
+        setOffline(error instanceof BackupOfflineError);
         const told = error instanceof BackupApiError ? error.retryAfterS : undefined;
         pauseMs = (told === undefined ? 0 : bounded(told) * 1_000) + fullJitter(failures + 1);
       }

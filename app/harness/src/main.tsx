@@ -3,9 +3,9 @@
  * machine (`?api=…`), to which somebody signs in.
  */
 
-import { BackupManagementScreen, type KeptStorage } from "@gasrapido/backup-react-native";
+import { BackupManagementScreen, BackupStore, type KeptStorage } from "@gasrapido/backup-react-native";
 import { BackupService } from "@gasrapido/backup-client";
-import { MockApi, keptSince, serviceOf, HOUR } from "@gasrapido/backup-client/mock";
+import { HOUR, MockApi, serviceOf } from "@gasrapido/backup-client/mock";
 import { StrictMode, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { readOptions, type Options } from "./options";
@@ -17,20 +17,22 @@ document.documentElement.lang = options.locale ?? navigator.language;
 /** States in which the next look comes soon, because it shows what the state is about. */
 const LOOKS_SOON = ["offline", "rate_limited"];
 
-function Mocked() {
+function Mocked({ storage }: { storage: KeptStorage | undefined }) {
   const { state, jobMs } = options;
   const [api] = useState(() => new MockApi({ state, ...(jobMs === undefined ? {} : { jobMs }) }));
   // For whoever tries it by hand, or by a test: `backups.offline = true`.
   Object.assign(globalThis, { backups: api });
   const service = useMemo(() => serviceOf(api), [api]);
-  return <Page service={service} {...(state === "offline_old" ? { storage: keptLongAgo } : {})} {...(LOOKS_SOON.includes(state) ? { pollMs: 1_500 } : {})} />;
+  return <Page service={service} {...(storage === undefined ? {} : { storage })} {...(LOOKS_SOON.includes(state) ? { pollMs: 1_500 } : {})} />;
 }
 
-/** What a phone kept that was last open a day ago. */
-const keptLongAgo: KeptStorage = {
-  getItem: () => JSON.stringify({ version: 2, ...keptSince(26 * HOUR) }),
-  setItem: () => undefined,
-};
+/** What a phone keeps that was last open a day ago. */
+async function keptLongAgo(): Promise<KeptStorage> {
+  const kept = new Map<string, string>();
+  const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => kept.set(key, value) };
+  await new BackupStore(serviceOf(new MockApi({ now: Date.now() - 26 * HOUR, latencyMs: 0 })), { storage }).refresh();
+  return storage;
+}
 
 function Page(props: { service: BackupService; storage?: KeptStorage; pollMs?: number }) {
   const { locale, colorScheme, timeZone, textScale } = options;
@@ -59,5 +61,6 @@ async function tokenFor(role: string): Promise<string> {
   return answer.text();
 }
 
-const { api }: Options = options;
-createRoot(document.getElementById("root")!).render(<StrictMode>{api === undefined ? <Mocked /> : <Real api={api} />}</StrictMode>);
+const { api, state }: Options = options;
+const storage = state === "offline_old" ? await keptLongAgo() : undefined;
+createRoot(document.getElementById("root")!).render(<StrictMode>{api === undefined ? <Mocked storage={storage} /> : <Real api={api} />}</StrictMode>);

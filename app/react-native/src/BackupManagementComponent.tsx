@@ -4,28 +4,30 @@
  * Needs React and React Native, and nothing else of the host but a service to ask.
  */
 
-import type { BackupStatus, RestoreStatus } from "@gasrapido/backup-client";
+import type { BackupStatus } from "@gasrapido/backup-client";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
-import { AccessibilityInfo, FlatList, Platform, RefreshControl, ScrollView, Share, StatusBar, View, useWindowDimensions, type LayoutChangeEvent } from "react-native";
+import { FlatList, Platform, RefreshControl, ScrollView, Share, StatusBar, View, useWindowDimensions, type LayoutChangeEvent } from "react-native";
 import { ScreenContext, useScreen, type Screen } from "./context";
 import { useBackups } from "./data/useBackups";
 import { useAction } from "./data/useAction";
 import { useNow } from "./data/useNow";
-import type { BackupEvent, Backups, Filter, KeptStorage } from "./data/store";
+import { useReduceMotion } from "./data/useReduceMotion";
+import type { BackupEvent, Backups } from "./data/store";
+import type { Filter } from "./data/seen";
+import type { KeptStorage } from "./data/kept";
 import type { Messages } from "./messages";
-import { growthOf, isRunning } from "./model/copy";
+import { growthOf } from "./model/copy";
+import { isUnderWay } from "./model/job";
 import { keyOf, type Day } from "./model/days";
-import { runningRestore, waitingRestore } from "./model/lock";
-import { protectionOf } from "./model/protection";
-import { targetName } from "./names";
-import { Announcer } from "./parts/Announcer";
+import { runningRestore } from "./data/lock";
 import { Card } from "./parts/Card";
 import { Notice } from "./parts/Notice";
-import { Busy, Button } from "./parts/Button";
+import { Busy } from "./parts/Busy";
 import { Dialog } from "./parts/Sheet";
 import { Muted, Txt } from "./parts/Txt";
 import { RestoreSheet } from "./restore/RestoreSheet";
 import { Activity } from "./sections/Activity";
+import { Announcement } from "./sections/Announcement";
 import { BackUpSheet } from "./sections/BackUpSheet";
 import { CopiesFooter, CopiesHeader, type OfDay } from "./sections/Copies";
 import { CopyRow } from "./sections/CopyRow";
@@ -34,6 +36,7 @@ import { Days } from "./sections/Days";
 import { Drills } from "./sections/Drills";
 import { Hero } from "./sections/Hero";
 import { Jobs } from "./sections/Job";
+import { LastRestore } from "./sections/LastRestore";
 import { Status } from "./sections/Status";
 import { CleanUpSheet, Storage } from "./sections/Storage";
 import { useTheme, type Theme } from "./theme";
@@ -79,15 +82,13 @@ const TICK_MS = 5_000;
 const TICK_RUNNING_MS = 1_000;
 /** Of the backups of a day so many are listed. */
 const OF_A_DAY = 100;
-/** The result of a restore stays in sight for so long. */
-const RESULT_MS = 24 * 3_600_000;
 
 export function BackupManagementComponent(props: BackupManagementProps) {
   const { service, locale, messages, timeZone, colorScheme, nameOf, copyText, testID = "backups" } = props;
   const { store, seen } = useBackups(service, { pollMs: props.pollMs, storage: props.storage, onEvent: props.onEvent });
   const theme = useTheme(props.theme, colorScheme);
   const words = useMemo(() => new Words(locale ?? localeOfDevice(), messages, timeZone), [locale, messages, timeZone]);
-  const isBusy = seen.backups.some(isRunning) || runningRestore(seen) !== undefined;
+  const isBusy = seen.backups.some(isUnderWay) || runningRestore(seen) !== undefined;
   const now = useNow(service, isBusy ? TICK_RUNNING_MS : TICK_MS);
   const reduceMotion = useReduceMotion();
   const window = useWindowDimensions();
@@ -112,7 +113,7 @@ export function BackupManagementComponent(props: BackupManagementProps) {
 type Open = { kind: "backUp" } | { kind: "cleanUp" } | { kind: "copy"; id: string } | { kind: "restore"; backupId?: string; restoreId?: string };
 
 function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
-  const { theme, words, store, seen, isWide, testID, now } = useScreen();
+  const { theme, words, store, seen, isWide, testID } = useScreen();
   const [filter, setFilter] = useState<Filter>("all");
   const [day, setDay] = useState<Day>();
   const [open, setOpen] = useState<Open>();
@@ -168,7 +169,7 @@ function Content({ header, footer }: { header: ReactNode; footer: ReactNode }) {
       {isLoading ? <Loading /> : <Hero onBackUp={() => setOpen({ kind: "backUp" })} onRestore={() => setOpen({ kind: "restore" })} />}
       {isEmpty ? <Empty /> : null}
       <Jobs onRestore={(restore) => setOpen({ kind: "restore", restoreId: restore.id })} />
-      <LastRestore now={now} onOpen={(restore) => setOpen({ kind: "restore", restoreId: restore.id })} />
+      <LastRestore onOpen={(restore) => setOpen({ kind: "restore", restoreId: restore.id })} />
       {isEmpty ? null : <Days chosen={day?.key} onChoose={setDay} />}
     </>
   );
@@ -268,53 +269,6 @@ function Empty() {
       <Muted size="body">{words.t("state.empty.hint")}</Muted>
     </Card>
   );
-}
-
-/** What came of the last restore, for a day: it must not be gone with the sheet. */
-function LastRestore({ now, onOpen }: { now: number; onOpen: (restore: RestoreStatus) => void }) {
-  const { theme, words, seen, testID } = useScreen();
-  const [last] = seen.restores;
-  if (!last || last.completedAt === undefined || (last.status !== "completed" && last.status !== "failed") || now - Date.parse(last.completedAt) > RESULT_MS) return null;
-  const target = targetName(last.targetEnvironment, words);
-  const isDone = last.status === "completed";
-  const title = words.t(isDone ? "restore.done" : last.cancelled === undefined ? "restore.failed" : "restore.cancelled", { target });
-  const rows = last.restored ? words.t("restore.rows", { rows: last.restored.rows, total: last.rowsTotal }) : last.error;
-  return (
-    <Notice tone={isDone ? "good" : last.cancelled === undefined ? "bad" : "neutral"} title={`${title} · ${words.ago(now - Date.parse(last.completedAt))}`} text={rows} testID={`${testID}.lastRestore`}>
-      <View style={{ flexDirection: "row", marginLeft: -theme.space }}>
-        <Button kind="quiet" label={words.t("action.details")} onPress={() => onOpen(last)} testID={`${testID}.lastRestore.open`} />
-      </View>
-    </Notice>
-  );
-}
-
-/** Says aloud when the verdict, a job or its quarter changes. */
-function Announcement() {
-  const { words, seen, now } = useScreen();
-  const backup = seen.backups.find(isRunning);
-  const restore = runningRestore(seen) ?? waitingRestore(seen);
-  const protection = protectionOf(seen.summary, seen.seenAt, now, false);
-  const parts = [seen.summary === undefined ? "" : words.t(`protection.${protection.state}`)];
-  const quarter = (progress: number) => words.percent(Math.floor(progress / 25) * 25);
-  if (backup) parts.push(words.t("announce.progress", { what: words.t("job.backup"), percent: quarter(backup.progress) }));
-  if (restore) parts.push(words.t("announce.progress", { what: words.t("restore.heading"), percent: quarter(restore.progress) }));
-  const [newest] = seen.backups;
-  if (!backup && newest?.status === "failed") parts.push(words.t("job.failed"));
-  return <Announcer text={parts.filter((part) => part !== "").join(". ")} />;
-}
-
-function useReduceMotion(): boolean {
-  const [reduce, setReduce] = useState(false);
-  useEffect(() => {
-    let isThere = true;
-    void AccessibilityInfo.isReduceMotionEnabled().then((is) => isThere && setReduce(is));
-    const watching = AccessibilityInfo.addEventListener("reduceMotionChanged", setReduce);
-    return () => {
-      isThere = false;
-      watching.remove();
-    };
-  }, []);
-  return reduce;
 }
 
 /** A browser has a clipboard; a phone lets the person choose where the text goes. */

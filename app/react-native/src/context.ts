@@ -1,7 +1,8 @@
 /** What every part of the screen needs. */
 
 import { createContext, useContext } from "react";
-import type { BackupStore, Seen } from "./data/store";
+import type { BackupStore } from "./data/store";
+import type { Seen } from "./data/seen";
 import type { Theme } from "./theme";
 import type { Words } from "./words";
 

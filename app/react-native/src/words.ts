@@ -195,7 +195,7 @@ function coarse(ms: number): number {
   return ms < MINUTE ? Math.round(ms / (5 * SECOND)) * 5 * SECOND : Math.floor(ms / MINUTE) * MINUTE;
 }
 
-export function zoneOfDevice(): string {
+function zoneOfDevice(): string {
   try {
     return new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   } catch {

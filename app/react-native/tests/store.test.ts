@@ -1,7 +1,9 @@
 import { BackupApiError, BackupOfflineError, type BackupService } from "@gasrapido/backup-client";
 import { MockApi, serviceOf, type MockState } from "@gasrapido/backup-client/mock";
 import { afterEach, describe, expect, it } from "vitest";
-import { BackupStore, type BackupEvent, type KeptStorage, type Seen, type StoreOptions } from "../src/data/store";
+import { BackupStore, type BackupEvent, type StoreOptions } from "../src/data/store";
+import type { Seen } from "../src/data/seen";
+import type { KeptStorage } from "../src/data/kept";
 
 const stores: BackupStore[] = [];
 afterEach(() => stores.splice(0).forEach((store) => store.stop()));

@@ -296,12 +296,6 @@ export function serviceOf(api: MockApi): BackupService {
   return new BackupService({ baseUrl: "https://backup.example.org", token: "mock", fetch: api.fetch, timeoutMs: 60_000, tries: 2 });
 }
 
-/** What a screen kept of a project when it was last open, so long ago. */
-export function keptSince(ms: number, now: number = Date.now()) {
-  const world = worldOf("protected", now - ms);
-  return { summary: summaryOf(world, now - ms), backups: world.backups.slice(0, 20), restores: world.restores, seenAt: now - ms };
-}
-
 export { DAY, HOUR, MINUTE, PEOPLE, summaryOf, worldOf, type World };
 
 function isOver(job: BackupStatus | RestoreStatus): boolean {

@@ -292,7 +292,7 @@ export function worldOf(state: MockState, now: number): World {
   const count = state === "many" ? 1_000 : 120;
   const every = state === "many" ? HOUR : EVERY;
   const newest = state === "at_risk" ? now - 11 * HOUR : state === "not_protected" ? now - 9 * DAY : now - 2 * HOUR - 13 * MINUTE;
-  let backups = Array.from({ length: count }, (_, i) => completed(count - i, newest - i * every));
+  const backups = Array.from({ length: count }, (_, i) => completed(count - i, newest - i * every));
   const yesterday = backups[4];
   if (yesterday?.metadata) {
     const at = Date.parse(yesterday.startedAt) + 3 * HOUR;
@@ -365,7 +365,7 @@ export function worldOf(state: MockState, now: number): World {
       break;
     case "missed":
       world.missed = [3, 4, 10].map((days) => backups[days * 4 + 2]!.startedAt);
-      world.backups = backups = backups.filter((backup) => !world.missed.includes(backup.startedAt));
+      world.backups = backups.filter((backup) => !world.missed.includes(backup.startedAt));
       break;
     case "expired":
       backups.slice(3).forEach((backup) => (backup.expiredAt = iso(now - 1 * DAY)));
@@ -384,7 +384,6 @@ export function worldOf(state: MockState, now: number): World {
       break;
     default:
   }
-  world.backups = backups.length > 0 && state !== "empty" ? backups : [];
   return world;
 }
 

@@ -10,25 +10,20 @@ import {
   BackupAbortedError,
   BackupApiError,
   BackupOfflineError,
-  type AuditEntry,
   type BackupService,
   type BackupStatus,
   type CleanupStatus,
-  type DrillPage,
-  type DrillRecord,
-  type History,
   type RestoreRequest,
   type RestoreStatus,
   type Summary,
-  type Usage,
 } from "@gasrapido/backup-client";
-import { isRestorable, isRunning } from "../model/copy";
+import { isRestorable } from "../model/copy";
+import { isUnderWay } from "../model/job";
+import { keep, remember, type KeptStorage } from "./kept";
+import { NOTHING, type Connection, type Filter, type Seen } from "./seen";
 
 /** What of the service is used: so that a host may give its own. */
 export type Backups = Pick<BackupService, keyof BackupService>;
-
-export type Connection = "loading" | "ok" | "offline" | "unauthorized" | "forbidden" | "limited" | "error";
-export type Filter = "all" | "completed" | "failed";
 
 /** What the host may want to tell, such as by a notification of its own. */
 export interface BackupEvent {
@@ -37,50 +32,11 @@ export interface BackupEvent {
   error?: string;
 }
 
-/** Where what was seen last is kept while the app is closed; such as AsyncStorage, or the browser's. */
-export interface KeptStorage {
-  getItem(key: string): string | null | Promise<string | null>;
-  setItem(key: string, value: string): unknown;
-}
-
 export interface StoreOptions {
   /** Milliseconds between looks; 30,000 without. */
   pollMs?: number | undefined;
   storage?: KeptStorage | undefined;
   onEvent?: ((event: BackupEvent) => void) | undefined;
-}
-
-export interface Seen {
-  connection: Connection;
-  /** What went wrong with the last look. */
-  problem: unknown;
-  /** When it is looked again, where the API said so; by its clock. */
-  againAt: number | undefined;
-  /** Of when the summary is; by the clock of the API. */
-  seenAt: number;
-  summary: Summary | undefined;
-  /** Newest first; which of them belong to a list, {@link BackupStore.list} says. */
-  backups: readonly BackupStatus[];
-  restores: readonly RestoreStatus[];
-  /** How far each list was read down: it changes what {@link BackupStore.list} gives. */
-  reach: Partial<Record<Filter, Reach>>;
-  // The reports; nothing until they were looked at.
-  history: History | undefined;
-  /** `null` when nothing was counted yet. */
-  usage: Usage | null | undefined;
-  drills: readonly DrillRecord[] | undefined;
-  streak: DrillPage["streak"];
-  audit: readonly AuditEntry[] | undefined;
-  cleanups: readonly CleanupStatus[] | undefined;
-  /** What went wrong with any of them when they were looked at last. */
-  reportsProblem: unknown;
-}
-
-/** How far a list was read. */
-export interface Reach {
-  /** The oldest id that it was read down to; everything when there is no more. */
-  floor: string;
-  cursor: string | undefined;
 }
 
 const POLL_MS = 30_000;
@@ -97,29 +53,8 @@ const AUDIT = 50;
 const TRIES = 2;
 /** Of what is looked for by id, so many at once. */
 const AT_ONCE = 4;
-const KEPT_KEY = "gasrapido.backup.seen";
-const KEPT_VERSION = 2;
-
-const NOTHING: Seen = {
-  connection: "loading",
-  problem: undefined,
-  againAt: undefined,
-  seenAt: 0,
-  summary: undefined,
-  backups: [],
-  restores: [],
-  reach: {},
-  history: undefined,
-  usage: undefined,
-  drills: undefined,
-  streak: undefined,
-  audit: undefined,
-  cleanups: undefined,
-  reportsProblem: undefined,
-};
 
 type Job = { id: string; status: string; error?: string };
-type Kept = Pick<Seen, "summary" | "seenAt" | "backups" | "restores"> & { version: number };
 type Watch<T> = (id: string, options: { signal: AbortSignal; onOffline: (offline: boolean) => void }) => AsyncIterableIterator<T>;
 
 let stores = 0;
@@ -288,7 +223,7 @@ export class BackupStore {
       this.#set({ connection: "ok", problem: undefined, againAt: undefined, summary, seenAt: Number.isNaN(at) ? this.service.now() : at });
       this.#mergeRestores(restores.restores, turn);
       this.#readNewest(page.backups, page.nextCursor, turn);
-      this.#keep();
+      keep(this.#options.storage, this.service.baseUrl, this.#seen);
       this.#follow();
       if (this.service.now() - this.#reportsAt > REPORTS_EVERY_MS) {
         this.#reporting ??= this.#lookAtReports(summary).finally(() => (this.#reporting = undefined));
@@ -353,7 +288,7 @@ export class BackupStore {
   #follow(): void {
     if (!this.#isRunning) return;
     const { backups, restores, cleanups } = this.#seen;
-    for (const { id } of backups.filter(isRunning)) void this.#followOne(id, (of, options) => this.service.watch(of, options), (b) => this.#merge([b]));
+    for (const { id } of backups.filter(isUnderWay)) void this.#followOne(id, (of, options) => this.service.watch(of, options), (b) => this.#merge([b]));
     for (const { id } of restores.filter(isUnderWay)) {
       void this.#followOne(id, (of, options) => this.service.watchRestore(of, options), (r) => this.#mergeRestores([r]));
     }
@@ -476,32 +411,12 @@ export class BackupStore {
 
   // ---- while the app is closed
 
-  get #key(): string {
-    return `${KEPT_KEY} ${this.service.baseUrl}`;
-  }
-
-  #keep(): void {
-    const { summary, seenAt, backups, restores } = this.#seen;
-    const kept: Kept = { version: KEPT_VERSION, summary, seenAt, backups: backups.slice(0, PAGE), restores: restores.slice(0, RESTORES) };
-    try {
-      void Promise.resolve(this.#options.storage?.setItem(this.#key, JSON.stringify(kept))).catch(() => undefined);
-    } catch {
-      // A storage that is full keeps nothing: the next look shows it all again.
-    }
-  }
-
   async #remember(): Promise<void> {
-    try {
-      const text = await this.#options.storage?.getItem(this.#key);
-      if (!text || this.#seen.summary !== undefined) return;
-      const kept = JSON.parse(text) as Kept;
-      if (kept.version !== KEPT_VERSION || !kept.summary) return;
-      const reach = { all: { floor: kept.backups[kept.backups.length - 1]?.id ?? "", cursor: undefined } };
-      this.#set({ summary: kept.summary, seenAt: kept.seenAt, backups: kept.backups, restores: kept.restores, reach });
-      this.#isRemembered = true;
-    } catch {
-      // What cannot be read was kept by another version: it is looked at anew.
-    }
+    const kept = await remember(this.#options.storage, this.service.baseUrl);
+    if (kept === undefined || this.#seen.summary !== undefined) return;
+    const reach = { all: { floor: kept.backups[kept.backups.length - 1]?.id ?? "", cursor: undefined } };
+    this.#set({ ...kept, reach });
+    this.#isRemembered = true;
   }
 
   /** Lets go what was seen of another project, or by another person. */
@@ -515,11 +430,6 @@ export class BackupStore {
     this.#reportsAt = Number.NEGATIVE_INFINITY;
     this.#set({ ...NOTHING });
   }
-}
-
-/** Whether a job is under way; one of whose state an older version knows nothing is not. */
-export function isUnderWay({ status }: { status: string }): boolean {
-  return status === "pending" || status === "in_progress";
 }
 
 /** Puts what was found in its place, newest first. What is over is never under way again. */

@@ -2,7 +2,8 @@
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 import { AppState } from "react-native";
-import { BackupStore, type Backups, type Seen, type StoreOptions } from "./store";
+import { BackupStore, type Backups, type StoreOptions } from "./store";
+import type { Seen } from "./seen";
 
 /** Looks while the component is there and the app is in front. Another service is another project; other options are no news. */
 export function useBackups(service: Backups, options: StoreOptions = {}): { store: BackupStore; seen: Seen } {

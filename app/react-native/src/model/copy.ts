@@ -2,6 +2,7 @@
 
 import type { BackupStatus, Replica } from "@gasrapido/backup-client";
 import type { ToneName } from "../theme";
+import { isUnderWay } from "./job";
 
 /** What everything is asked for by. */
 export const EVERYTHING = "all";
@@ -25,10 +26,6 @@ export function copyStateOf(backup: BackupStatus): CopyState {
       // Of an API that is newer than this.
       return "unknown";
   }
-}
-
-export function isRunning(backup: BackupStatus): boolean {
-  return backup.status === "pending" || backup.status === "in_progress";
 }
 
 /** The part that was asked for; nothing where that was everything. */
@@ -59,7 +56,7 @@ export function proofTone(proof: Proof): ToneName {
 /** What is lacking of a copy that is under way comes yet; of one that is over, it lags. */
 export function regionStateOf(replica: Replica, backup: BackupStatus): RegionState {
   if (replica.state === "complete" || replica.state === "damaged") return replica.state;
-  return isRunning(backup) && !backup.stalled ? "running" : "pending";
+  return isUnderWay(backup) && !backup.stalled ? "running" : "pending";
 }
 
 export function regionTone(state: RegionState): ToneName {

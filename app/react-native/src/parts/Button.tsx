@@ -1,6 +1,6 @@
-import { ActivityIndicator, Pressable, View } from "react-native";
+import { Pressable, View } from "react-native";
 import { useScreen } from "../context";
-import { Mark } from "./Mark";
+import { Busy } from "./Busy";
 import { Muted, Txt } from "./Txt";
 
 export interface ButtonProps {
@@ -14,13 +14,6 @@ export interface ButtonProps {
   /** What a screen reader says instead of the label, where that alone is not plain. */
   spoken?: string;
   testID?: string | undefined;
-}
-
-/** That something is under way; it does not turn where a person wants less motion. */
-export function Busy() {
-  const { theme, words, reduceMotion } = useScreen();
-  if (reduceMotion) return <Mark tone="busy" theme={theme} />;
-  return <ActivityIndicator size="small" color={theme.neutral.ink} aria-label={words.t("locked.busy")} />;
 }
 
 /** As large as a thumb needs. */

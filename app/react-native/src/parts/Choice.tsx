@@ -1,16 +1,11 @@
 import type { ReactNode } from "react";
-import { Platform, Pressable, View } from "react-native";
+import { Pressable, View } from "react-native";
 import { useScreen } from "../context";
 import { TARGET } from "./Button";
 import { Muted, Txt } from "./Txt";
 
-/** That a button is pressed in, in the words of the browser or of the phone. */
-export function chosen(is: boolean): object {
-  return Platform.OS === "web" ? { "aria-pressed": is } : { "aria-selected": is };
-}
-
 /** One of several, of which one is chosen. */
-export function Choice({ label, hint, chosen: isChosen, onChoose, locked, mark, testID }: {
+export function Choice({ label, hint, chosen, onChoose, locked, mark, testID }: {
   label: string;
   hint?: string | undefined;
   chosen: boolean;
@@ -24,7 +19,7 @@ export function Choice({ label, hint, chosen: isChosen, onChoose, locked, mark, 
   return (
     <Pressable
       role="radio"
-      aria-checked={isChosen}
+      aria-checked={chosen}
       aria-disabled={isOff}
       disabled={isOff}
       onPress={onChoose}
@@ -36,13 +31,13 @@ export function Choice({ label, hint, chosen: isChosen, onChoose, locked, mark, 
         gap: theme.space * 1.5,
         padding: theme.space * 1.5,
         borderRadius: theme.radius,
-        borderWidth: isChosen ? 2 : 1,
-        borderColor: isChosen ? theme.primary : theme.line,
+        borderWidth: chosen ? 2 : 1,
+        borderColor: chosen ? theme.primary : theme.line,
         backgroundColor: theme.surface,
       }}
     >
       <View aria-hidden style={{ width: 20, height: 20, borderRadius: 10, borderWidth: 2, borderColor: isOff ? theme.line : theme.primary, alignItems: "center", justifyContent: "center" }}>
-        {isChosen ? <View style={{ width: 10, height: 10, borderRadius: 5, backgroundColor: theme.primary }} /> : null}
+        {chosen ? <View style={{ width: 10, height: 10, borderRadius: 5, backgroundColor: theme.primary }} /> : null}
       </View>
       <View style={{ flex: 1, gap: 2 }}>
         <Txt bold color={isOff ? theme.muted : theme.text}>

@@ -3,7 +3,7 @@
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { targetName } from "../names";
-import { Fact } from "../parts/Card";
+import { Fact } from "../parts/Fact";
 import { Field } from "../parts/Field";
 import { Notice } from "../parts/Notice";
 import { Muted, Txt } from "../parts/Txt";

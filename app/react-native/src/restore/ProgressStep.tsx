@@ -6,11 +6,11 @@ import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
 import { leftMs } from "../model/steps";
-import { isWaiting, lockOfConnection } from "../model/lock";
-import { phaseName, targetName } from "../names";
+import { isWaiting, lockOfConnection } from "../data/lock";
+import { endOf, phaseName, targetName } from "../names";
 import { Bar } from "../parts/Bar";
 import { Button } from "../parts/Button";
-import { Fact } from "../parts/Card";
+import { Fact } from "../parts/Fact";
 import { Confirm } from "../parts/Confirm";
 import { CopyDetails } from "../parts/CopyDetails";
 import { Notice } from "../parts/Notice";
@@ -95,10 +95,10 @@ function Result({ restore }: { restore: RestoreStatus }) {
   const target = targetName(restore.targetEnvironment, words);
   const { restored } = restore;
   const isDone = restore.status === "completed";
-  const title = words.t(isDone ? "restore.done" : restore.cancelled === undefined ? "restore.failed" : "restore.cancelled", { target });
+  const { tone, title } = endOf(restore, words);
   return (
     <View style={{ gap: theme.space * 1.5 }} testID={`${testID}.result`}>
-      <Notice tone={isDone ? "good" : restore.cancelled === undefined ? "bad" : "neutral"} title={title} text={restore.error}>
+      <Notice tone={tone} title={title} text={restore.error}>
         {restore.error === undefined ? null : <CopyDetails label={words.t("job.id", { id: restore.id })} text={`${title}\n${restore.error}\n${restore.id}`} />}
       </Notice>
       {restored === undefined ? null : (

@@ -4,7 +4,7 @@ import { useRef, useState } from "react";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
-import { lockOf } from "../model/lock";
+import { lockOf } from "../data/lock";
 import { targetName } from "../names";
 import { Live } from "../parts/Announcer";
 import { Button } from "../parts/Button";

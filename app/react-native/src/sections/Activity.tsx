@@ -2,7 +2,7 @@
 
 import { View } from "react-native";
 import { useScreen } from "../context";
-import type { Seen } from "../data/store";
+import type { Seen } from "../data/seen";
 import { targetName } from "../names";
 import { Card } from "../parts/Card";
 import { Muted, Txt } from "../parts/Txt";
@@ -19,7 +19,7 @@ interface Entry {
 const SHOWN = 8;
 const REFUSED = 400;
 
-export function activityOf(seen: Seen, words: Words, nameOf: (id: string) => string): Entry[] {
+function activityOf(seen: Seen, words: Words, nameOf: (id: string) => string): Entry[] {
   if (seen.audit !== undefined) {
     // Each request has two entries; the one without a status is of before it was done.
     return seen.audit

@@ -3,11 +3,11 @@
 import { Pressable, View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
-import type { Filter } from "../data/store";
+import type { Filter } from "../data/seen";
 import type { Day } from "../model/days";
-import { lockOfConnection } from "../model/lock";
+import { lockOfConnection } from "../data/lock";
 import { Button, TARGET } from "../parts/Button";
-import { chosen } from "../parts/Choice";
+import { pressed } from "../parts/pressed";
 import { Trouble } from "../parts/Trouble";
 import { Muted, Txt } from "../parts/Txt";
 
@@ -27,7 +27,7 @@ export function CopiesHeader({ filter, day, onFilter }: { filter: Filter; day: D
             <Pressable
               key={name}
               role="button"
-              {...chosen(isChosen)}
+              {...pressed(isChosen)}
               aria-label={name === "all" ? words.t("copies.all") : words.t(`copies.filter.${name}`)}
               onPress={() => onFilter(name)}
               testID={`${testID}.filter.${name}`}

@@ -6,7 +6,7 @@ import { useScreen } from "../context";
 import { countDays, daysOf, keyOf, type Day, type DayOutcome } from "../model/days";
 import { Card } from "../parts/Card";
 import { TARGET } from "../parts/Button";
-import { chosen as chosenProps } from "../parts/Choice";
+import { pressed } from "../parts/pressed";
 import { Muted, Txt } from "../parts/Txt";
 import type { ToneName } from "../theme";
 import type { Words } from "../words";
@@ -34,7 +34,7 @@ export function Days({ chosen, onChoose }: { chosen: string | undefined; onChoos
               key={day.key}
               role="button"
               aria-label={sayDay(day, words)}
-              {...chosenProps(isChosen)}
+              {...pressed(isChosen)}
               testID={`${testID}.day.${day.key}`}
               onPress={() => onChoose(isChosen ? undefined : day)}
               style={{

@@ -3,8 +3,8 @@
 import type { Summary } from "@gasrapido/backup-client";
 import { View } from "react-native";
 import { useScreen } from "../context";
-import { isRunning } from "../model/copy";
-import { lockOf, runningRestore } from "../model/lock";
+import { isUnderWay } from "../model/job";
+import { lockOf, runningRestore } from "../data/lock";
 import { protectionOf, toneOf, type Protection } from "../model/protection";
 import { Button } from "../parts/Button";
 import { Mark } from "../parts/Mark";
@@ -12,7 +12,7 @@ import { Muted, Txt } from "../parts/Txt";
 import type { Words } from "../words";
 
 /** Why it is not better, in the person's language where it is known; each once. */
-export function reasonsOf(protection: Protection, summary: Summary, now: number, words: Words): string[] {
+function reasonsOf(protection: Protection, summary: Summary, now: number, words: Words): string[] {
   const lacking = summary.regions.filter((region) => region.state !== "complete").map((region) => region.region);
   const values = {
     age: words.duration(protection.recoveryPointMs ?? 0),
@@ -30,7 +30,7 @@ export function reasonsOf(protection: Protection, summary: Summary, now: number,
 export function Hero({ onBackUp, onRestore }: { onBackUp: () => void; onRestore: () => void }) {
   const { theme, words, seen, now, testID, store } = useScreen();
   const { summary, seenAt } = seen;
-  const backup = seen.backups.find((b) => isRunning(b) && b.metadata === undefined);
+  const backup = seen.backups.find((b) => isUnderWay(b) && b.metadata === undefined);
   const restore = runningRestore(seen);
   const protection = protectionOf(summary, seenAt, now, backup !== undefined || restore !== undefined);
   const { state, verdict } = protection;

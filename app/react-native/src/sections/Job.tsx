@@ -4,9 +4,10 @@ import type { BackupStatus, RestoreStatus } from "@gasrapido/backup-client";
 import { View } from "react-native";
 import { useScreen } from "../context";
 import { useAction } from "../data/useAction";
-import { copyStateOf, isRunning, partOf } from "../model/copy";
+import { copyStateOf, partOf } from "../model/copy";
+import { isUnderWay } from "../model/job";
 import { leftMs, STEPS, stepsOf, type StepState } from "../model/steps";
-import { isWaiting, lockOfConnection, runningRestore, waitingRestore } from "../model/lock";
+import { isWaiting, lockOfConnection, runningRestore, waitingRestore } from "../data/lock";
 import { phaseName, targetName } from "../names";
 import { Bar } from "../parts/Bar";
 import { Button } from "../parts/Button";
@@ -24,7 +25,7 @@ const PENDING_LONG_MS = 2 * 60_000;
 export function Jobs({ onRestore }: { onRestore: (restore: RestoreStatus) => void }) {
   const { seen } = useScreen();
   const [newest] = seen.backups;
-  const running = seen.backups.find(isRunning);
+  const running = seen.backups.find(isUnderWay);
   const restore = runningRestore(seen) ?? waitingRestore(seen);
   const shown = running ?? (newest && ["failed", "cancelled", "unknown"].includes(copyStateOf(newest)) ? newest : undefined);
   return (

@@ -8,7 +8,7 @@ import { describe } from "../parts/Trouble";
 import { CopyDetails } from "../parts/CopyDetails";
 
 export function Status() {
-  const { theme, words, seen, now, testID, store } = useScreen();
+  const { words, seen, now, testID, store } = useScreen();
   const { connection, summary, problem, againAt } = seen;
   const again = (
     <View style={{ alignItems: "flex-start" }}>
@@ -40,7 +40,7 @@ export function Status() {
     }
     default:
       if (summary && !summary.you.backUp && summary.you.restoreInto.length === 0 && !summary.you.administer) {
-        return <View style={{ paddingHorizontal: theme.space }}><Notice tone="neutral" testID={id} title={words.t("state.readOnly")} /></View>;
+        return <Notice tone="neutral" testID={id} title={words.t("state.readOnly")} />;
       }
       return null;
   }

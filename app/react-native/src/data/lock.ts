@@ -1,7 +1,8 @@
 /** Why nothing can be changed at the moment. Pure. */
 
-import { isUnderWay, type Seen } from "../data/store";
 import type { MessageKey } from "../messages";
+import { isUnderWay } from "../model/job";
+import type { Seen } from "./seen";
 
 /** The text that says why a person may not do something; nothing when it can be done. */
 export function lockOf(seen: Seen, isAllowed: boolean): MessageKey | undefined {
