@@ -139,7 +139,7 @@ class Stack:
         LOCAL.mkdir(exist_ok=True)
         scratch = LOCAL / "tmp"
         scratch.mkdir(exist_ok=True)
-        self.state["port"] = free_port()
+        self.state["port"], self.state["page_port"] = free_port(), free_port()
         # Its functions inherit this environment: only what they need is in it. BIND_HOST keeps it off the network,
         # AWS_ENDPOINT_URL keeps the functions off the real AWS.
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
@@ -312,9 +312,6 @@ class Stack:
     @property
     def page_origin(self):
         """Where the page is served, or will be: the API is told before that it may be called from there."""
-        if "page_port" not in self.state:
-            self.state["page_port"] = free_port()
-            self.save()
         return f"http://127.0.0.1:{self.state['page_port']}"
 
     @property
@@ -347,6 +344,11 @@ class Stack:
         """Who signs the tokens that this stack's API believes."""
         from issuer import Issuer
         return Issuer(LOCAL, self.endpoint)
+
+    def invoke(self, function, payload):
+        """What a function answered, and whether that was an error."""
+        answer = self.client("lambda", REGIONS[0]).invoke(FunctionName=f"{PROJECT}-{function}", Payload=json.dumps(payload).encode())
+        return json.loads(answer["Payload"].read() or b"null"), "FunctionError" in answer
 
     def get(self, path):
         """(status, JSON) of what the API tells a viewer."""
@@ -422,6 +424,27 @@ class Stack:
             if gone:
                 return count
         raise Failure(f"processes of group {pid} do not end: {group_members(pid)}")
+
+
+def run_alone(program, work):
+    """Does something with a stack of its own, of which nothing is left running, and ends the program with what went wrong."""
+    stack = Stack()
+    if stack.aws_is_up():
+        sys.exit(f"{program}: a stack is running already; end it with: make down")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ended = None
+    try:
+        stack.stop()
+        work(stack)
+    except Failure as error:
+        ended = f"{program}: {error}"
+    except KeyboardInterrupt:
+        ended = f"{program}: interrupted"
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        stack.stop()
+    sys.exit(ended)
 
 
 def need_tools():
