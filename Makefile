@@ -73,7 +73,7 @@ test-app: app ## the app by itself, and with the API on a stack of its own
 
 .PHONY: pictures
 pictures: ## put some of the pictures that make test-app took together in docs/pictures/
-	@cd app/harness && BACKUP_BROWSER="$$(../../infra/tools/browser)" ../../.tools/bin/node pictures.mjs
+	@cd app/harness && BACKUP_BROWSER="$$(../../infra/tools/browser)" ../../.tools/bin/node pictures.ts
 
 .PHONY: check
 check: ## what CI runs: formatting, lints, tests, dependencies, templates

@@ -2,23 +2,16 @@
 
 import { AxeBuilder } from "@axe-core/playwright";
 import type { MockState } from "@gasrapido/backup-client/mock";
-import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { preview, type PreviewServer } from "vite";
 import { afterAll, beforeAll } from "vitest";
-
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+import { launch } from "../chromium.ts";
 
 export const PHONE = { width: 390, height: 844 };
 export const DESK = { width: 1024, height: 900 };
 
 export interface Stage {
   open(state: MockState, query?: Record<string, string>, context?: BrowserContextOptions): Promise<Page>;
-}
-
-export function launch(): Promise<Browser> {
-  const executablePath = process.env["BACKUP_BROWSER"];
-  if (!executablePath) throw new Error("BACKUP_BROWSER must name a Chromium; infra/tools/browser finds or installs one");
-  return chromium.launch({ executablePath, args: FLAGS });
 }
 
 const errors = new WeakMap<Page, string[]>();

@@ -7,7 +7,8 @@
 import { mkdirSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { DESK, barriers, errorsOf, launch, part, tab, verdict } from "./browser";
+import { launch } from "../chromium.ts";
+import { DESK, barriers, errorsOf, part, tab, verdict } from "./browser";
 
 const PICTURES = new URL("../../../target/pictures/", import.meta.url).pathname;
 mkdirSync(PICTURES, { recursive: true });

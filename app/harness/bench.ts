@@ -1,7 +1,8 @@
 /** What `benches/app` runs. */
 
-import { chromium } from "playwright-core";
+import type { Page } from "playwright-core";
 import { preview } from "vite";
+import { launch } from "./chromium.ts";
 
 const at = process.argv.indexOf("--rounds");
 const rounds = at > 0 ? Number(process.argv[at + 1]) : 5;
@@ -13,19 +14,19 @@ const COPIES = 1_000;
 const SCROLL_MS = 4_000;
 
 const server = await preview({ root: import.meta.dirname, preview: { host: "127.0.0.1", port: 0 }, logLevel: "error" });
-const address = server.resolvedUrls.local[0];
-const browser = await chromium.launch({ executablePath: process.env.BACKUP_BROWSER, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"] });
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const address = server.resolvedUrls?.local[0] ?? "";
+const browser = await launch();
+const median = (values: number[]) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 const empty = "data:text/html,<title>empty</title><p>nothing</p>";
 
 /** Milliseconds from the navigation to the first contentful paint. */
-async function firstPaint(url) {
+async function firstPaint(url: string): Promise<number> {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
   const page = await context.newPage();
   await page.goto(url);
   const ms = await page.evaluate(
     () =>
-      new Promise((resolve) => {
+      new Promise<number>((resolve) => {
         new PerformanceObserver((list) => {
           const paint = list.getEntriesByName("first-contentful-paint")[0];
           if (paint) resolve(paint.startTime);
@@ -36,16 +37,21 @@ async function firstPaint(url) {
   return ms;
 }
 
+interface Frames {
+  fps: number;
+  longest: number;
+}
+
 /** Frames a second and the longest frame while something scrolls, or nothing does. */
-function frames(page, selector) {
+function frames(page: Page, selector: string | null): Promise<Frames> {
   return page.evaluate(
     ([of, forMs]) =>
-      new Promise((resolve) => {
+      new Promise<Frames>((resolve) => {
         const box = of === null ? null : document.querySelector(of);
         const bottom = box === null ? 0 : box.scrollHeight - box.clientHeight;
         const begun = performance.now();
         let [count, last, longest] = [0, begun, 0];
-        const frame = (now) => {
+        const frame = (now: number) => {
           count += 1;
           longest = Math.max(longest, now - last);
           last = now;
@@ -57,12 +63,12 @@ function frames(page, selector) {
         };
         requestAnimationFrame(frame);
       }),
-    [selector, SCROLL_MS],
+    [selector, SCROLL_MS] as const,
   );
 }
 
-const own = [];
-const peer = [];
+const own: number[] = [];
+const peer: number[] = [];
 await firstPaint(`${address}?state=protected`);
 for (let n = 0; n < rounds; n += 1) {
   peer.push(await firstPaint(empty));
@@ -77,21 +83,21 @@ const more = page.getByTestId("backups.more");
 const box = "[data-testid='backups.list']";
 for (let known = 20; known < COPIES; known += 50) {
   await page.evaluate((of) => {
-    const list = document.querySelector(of);
+    const list = document.querySelector(of)!;
     list.scrollTop = list.scrollHeight;
   }, box);
   await more.first().click({ timeout: 20_000 });
   await page.waitForTimeout(250);
 }
 await page.waitForTimeout(500);
-const height = await page.evaluate((of) => document.querySelector(of).scrollHeight, box);
-const still = [];
-const moving = [];
+const height = await page.evaluate((of) => document.querySelector(of)!.scrollHeight, box);
+const still: Frames[] = [];
+const moving: Frames[] = [];
 for (let n = 0; n < rounds; n += 1) {
   still.push(await frames(page, null));
   moving.push(await frames(page, box));
 }
-const fps = (list) => median(list.map((f) => f.fps));
+const fps = (list: Frames[]) => median(list.map((f) => f.fps));
 console.log(
   `1,000 copies   scrolling ${fps(moving).toFixed(1)} frames a second (lowest round ${Math.min(...moving.map((f) => f.fps)).toFixed(1)}), longest frame ${Math.max(...moving.map((f) => f.longest)).toFixed(0)} ms, ` +
     `still ${fps(still).toFixed(1)}, ratio ${(fps(moving) / fps(still)).toFixed(2)}; ${height.toLocaleString("en")} px high`,

@@ -5,13 +5,13 @@
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.ts";
 
 const TAKEN = fileURLToPath(new URL("../../target/pictures/", import.meta.url));
 const KEPT = fileURLToPath(new URL("../../docs/pictures/", import.meta.url));
 
 /** Each: file, width of a picture in it, quality, and the pictures. */
-const SHEETS = [
+const SHEETS: [file: string, width: number, quality: number, names: string[]][] = [
   ["app.jpg", 300, 82, ["protected.en.390.light", "running.pt-BR.390.dark", "failed.pt-PT.390.light", "offline_old.en.390.dark"]],
   ["desk.jpg", 900, 78, ["missed.en.1024.light"]],
   [
@@ -27,7 +27,7 @@ const SHEETS = [
   ["restore.jpg", 700, 78, ["journey.check", "journey.result"]],
 ];
 
-const browser = await chromium.launch({ executablePath: process.env.BACKUP_BROWSER, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await launch();
 mkdirSync(KEPT, { recursive: true });
 for (const [file, width, quality, names] of SHEETS) {
   const missing = names.filter((name) => !existsSync(`${TAKEN}${name}.png`));
