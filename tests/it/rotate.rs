@@ -3,8 +3,10 @@
 
 use crate::incremental::large_scene;
 use crate::scene::{SEED, Scene};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use engine::catalog::{self, Pin, SnapshotRecord, Status, Trigger};
-use engine::clock::Clock;
+use engine::clock::{Clock, Entropy};
 use engine::error::ErrorKind;
 use engine::id::SnapshotId;
 use engine::inventory;
@@ -21,7 +23,7 @@ use engine::vault::{Vault, list_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use testkit::{KeyState, MemoryCatalog, MemoryTarget, SlowClock, When};
+use testkit::{KeyState, MemoryCatalog, MemoryTarget, SeededEntropy, SlowClock, When};
 
 const POLICY: RetentionPolicy =
     RetentionPolicy { days: 3, last: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0, keep_at_least: 1 };
@@ -314,6 +316,39 @@ async fn what_is_damaged_is_told_and_keeps_the_others_from_nothing() {
     scene.deliver_events().await;
     let pruned = scene.prune(POLICY, false).await.expect("prunes");
     assert!(pruned.record.expired.iter().all(|e| e.id == sound), "{:?}", pruned.record.expired);
+}
+
+#[tokio::test]
+async fn what_comes_before_a_damaged_pack_is_sealed_once_and_the_rest_when_it_is_put_right() {
+    let mut scene = Scene::new();
+    let random = SeededEntropy::new(SEED);
+    // More than one pack holds, however well it is compressed.
+    for place in 0..500 {
+        let mut bytes = [0; 45_000];
+        random.fill(&mut bytes).expect("randomness");
+        scene.source.write("large", place, &format!("{place}\t{}", STANDARD.encode(bytes)));
+    }
+    let wanted = some_backups(&scene, 1).await;
+    let id = scene.records().await[0].id;
+    let (inventory, _) = inventory::read(&*scene.world.vaults[0], id).await.expect("reads");
+    let last = inventory.packs.last().expect("a pack").key.to_string();
+    assert!(inventory.packs.len() > 1, "{:?}", inventory.packs);
+    let damage = |scene: &Scene| scene.world.vaults[0].rot(&last, |bytes| bytes[100] ^= 1);
+    assert!(damage(&scene));
+    scene.world.change_key(OTHER_KEY).expect("another key");
+    let mut sealed = Vec::new();
+    for _ in 0..3 {
+        let said = scene.rotate(None).await.expect("rotates").expect("a rotation");
+        let [not_sealed] = said.not_sealed.as_slice() else { panic!("{said:?}") };
+        assert!(not_sealed.error.contains(&last), "{}", not_sealed.error);
+        sealed.push((said.bytes, list_all(&*scene.world.vaults[0], "v1/packs/").await.expect("lists").len()));
+        scene.world.clock.advance(Duration::from_secs(900));
+    }
+    assert!(sealed[0].1 > inventory.packs.len(), "what comes before it is sealed: {sealed:?}");
+    assert_eq!(sealed[1..], [sealed[0]; 2], "and not again");
+    assert!(damage(&scene), "put right");
+    rotate_to_the_end(&scene, None).await;
+    require_new_key_suffices(&scene, &wanted, "put right").await;
 }
 
 #[tokio::test]

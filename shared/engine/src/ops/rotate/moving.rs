@@ -3,6 +3,7 @@
 use super::record::is_of_rotation;
 use super::{Rotate, Run};
 use crate::clock::Timestamp;
+use crate::envelope::{Context, SealKey};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::extent::{Extent, SealedExtent};
 use crate::id::AttemptId;
@@ -66,6 +67,16 @@ struct Fetched {
     extents: Vec<(Extent, Bytes)>,
 }
 
+/// Extents of one attempt on their way into packs of another.
+struct Again {
+    from: Context,
+    key: SealKey,
+    packing: Packing,
+    list: MoveList,
+    /// Packs of the new attempt that are in lists already.
+    listed: usize,
+}
+
 impl Rotate {
     /// What earlier runs of this rotation moved, under the key that seals now.
     pub(super) async fn earlier_moves(&self, since: Timestamp) -> Result<Moves> {
@@ -121,30 +132,27 @@ impl Rotate {
             })
         };
         let packing = Packing::new(Arc::clone(self.vaults.primary()), new, on_stored);
+        let mut again = Again { from, key, packing, list: MoveList::new(), listed: 0 };
         let fetches = stream::iter(packs.into_values()).map(|(pack, extents)| self.fetch(pack, extents));
         let mut fetches = fetches.buffered(PACKS_AHEAD);
         let mut begun = self.clock.now();
-        let (mut list, mut listed) = (MoveList::new(), 0);
         loop {
-            let fetched = fetches.try_next().await?;
-            let is_last = fetched.is_none();
-            if let Some(Fetched { pack, extents }) = fetched {
-                let at = list.from.len() as u32;
-                list.from.push(pack);
-                for (extent, sealed) in extents {
-                    let sealed = message::seal_again(&self.keyring, &from, &sealed, &key).await;
-                    let sealed = sealed.context(format!("seal {} again", pack))?;
-                    let place = packing.add(&SealedExtent { sealed, bytes: extent.bytes }).await?;
-                    list.moves.push(Move { from: at, from_offset: extent.offset, extent: place });
-                    run.bytes += extent.length;
-                }
-            }
+            let is_last = match fetches.try_next().await {
+                Ok(Some(fetched)) => self.seal_pack(run, &mut again, fetched).await.map(|()| false),
+                Ok(None) => Ok(true),
+                Err(e) => Err(e),
+            };
             let in_time = !self.is_out_of_time(run.deadline);
-            if is_last || !in_time || self.clock.now().since(begun) >= CHECKPOINT_S * 1_000 {
+            let is_due = self.clock.now().since(begun) >= CHECKPOINT_S * 1_000;
+            let listed = if is_due || !in_time || !matches!(is_last, Ok(false)) {
                 begun = self.clock.now();
-                packing.flush().await?;
-                self.list(run, &mut list, &mut listed, &packing).await?;
-            }
+                self.list(run, &mut again).await
+            } else {
+                Ok(())
+            };
+            // What comes before a damaged pack is listed, or every run would seal it anew.
+            let is_last = is_last?;
+            listed?;
             self.tell(run).await?;
             if is_last || !in_time {
                 return Ok(is_last);
@@ -152,17 +160,35 @@ impl Rotate {
         }
     }
 
-    /// Writes down what was moved since the last time. All of it is stored.
-    async fn list(&self, run: &mut Run, list: &mut MoveList, listed: &mut usize, packing: &Packing) -> Result<()> {
-        if list.moves.is_empty() {
+    async fn seal_pack(&self, run: &mut Run, again: &mut Again, fetched: Fetched) -> Result<()> {
+        let from = again.list.from.len() as u32;
+        again.list.from.push(fetched.pack);
+        for (extent, sealed) in fetched.extents {
+            let sealed = message::seal_again(&self.keyring, &again.from, &sealed, &again.key).await;
+            let sealed = sealed.context(format!("seal {} again", fetched.pack))?;
+            let place = again.packing.add(&SealedExtent { sealed, bytes: extent.bytes }).await?;
+            again.list.moves.push(Move { from, from_offset: extent.offset, extent: place });
+            run.bytes += extent.length;
+        }
+        Ok(())
+    }
+
+    /// Stores what was moved since the last time, and writes down where it is.
+    async fn list(&self, run: &mut Run, again: &mut Again) -> Result<()> {
+        if again.list.moves.is_empty() {
             return Ok(());
         }
-        let mut full = std::mem::take(list);
-        let packs = packing.packs().await;
-        full.to = packs[*listed..].iter().map(|(pack, _)| *pack).collect();
+        again.packing.flush().await?;
+        let mut full = std::mem::replace(&mut again.list, MoveList::new());
+        let packs = again.packing.packs().await;
+        // After a pack that could not be stored, those behind it may be.
+        if packs.iter().any(|(_, is_stored)| !is_stored) {
+            return Err(Error::internal("what was sealed again is not all stored"));
+        }
+        full.to = packs[again.listed..].iter().map(|(pack, _)| *pack).collect();
         // The builder numbers the packs of an attempt; the list numbers its own.
-        full.moves.iter_mut().for_each(|m| m.extent.pack -= *listed as u32);
-        *listed = packs.len();
+        full.moves.iter_mut().for_each(|m| m.extent.pack -= again.listed as u32);
+        again.listed = packs.len();
         let key = ObjectKey::Moves(run.id, run.lists);
         if key.to_string().parse::<ObjectKey>().is_err() {
             return Err(Error::exhausted("one run of rotate stores at most 10,000 lists"));
