@@ -5,8 +5,8 @@ use engine::error::{Error, Result, ResultExt};
 use engine::source::CoverageState;
 use engine::storage::StoredObject;
 
-/// Schemas that a project's services and extensions make.
-pub(crate) const MANAGED: [&str; 24] = [
+/// Schemas that a project's services and extensions make. `supabase_migrations` is none: the owner's tool makes it, in the owner's name.
+pub(crate) const MANAGED: [&str; 23] = [
     "_analytics",
     "_realtime",
     "_supavisor",
@@ -26,7 +26,6 @@ pub(crate) const MANAGED: [&str; 24] = [
     "realtime",
     "storage",
     "supabase_functions",
-    "supabase_migrations",
     "tiger",
     "tiger_data",
     "topology",

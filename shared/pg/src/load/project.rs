@@ -17,7 +17,7 @@ use engine::target::TableOutline;
 use std::collections::{HashMap, HashSet};
 
 /// Of the managed schemas, those whose rows are the owner's.
-const WITH_ROWS: [&str; 6] = ["auth", "cron", "pgmq", "storage", "supabase_functions", "supabase_migrations"];
+const WITH_ROWS: [&str; 5] = ["auth", "cron", "pgmq", "storage", "supabase_functions"];
 /// Tables of them in which a service notes the state of its own schema.
 const NOTES: [(&str, &str); 3] =
     [("auth", "schema_migrations"), ("storage", "migrations"), ("supabase_functions", "migrations")];
