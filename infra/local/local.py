@@ -197,6 +197,12 @@ class Stack:
             raise Failure(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def sql_file(self, database, path):
+        """Runs a file of statements, as a person does with psql."""
+        done = subprocess.run([PG_BIN / "psql", "-Xqv", "ON_ERROR_STOP=1", "-f", path, self.database(database)], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"{path.relative_to(ROOT)}: {done.stderr.strip()}")
+
     def create_backup_role(self):
         """The role that the backup reads with, by the script that a real database's owner runs."""
         done = subprocess.run([PG_BIN / "psql", "-Xqv", "ON_ERROR_STOP=1", "-v", "password='reader'",
@@ -254,6 +260,12 @@ class Stack:
             command += ["--parameter", f"{name}={value}"]
         return [str(part) for part in command]
 
+    def deploy(self, **parameters):
+        """Deploys, and remembers what the deployment gave out."""
+        with open(LOCAL / "deploy.log", "w", encoding="utf-8") as log:
+            if subprocess.run(self.deploy_command(**parameters), env=self.environment(), stdout=log, stderr=log).returncode != 0:
+                raise Failure(f"infra/deploy failed; see {LOCAL}/deploy.log")
+
     def first_parameters(self, schedule, schedule_state):
         """The parameters that a developer's machine needs and a real account does not."""
         return {
@@ -268,10 +280,7 @@ class Stack:
     def deploy_with_sample(self, mb=50, seed=7, **parameters):
         """Everything deployed, no schedule, and a sample project: what a check begins with. The local AWS must be up."""
         self.start_postgres()
-        parameters = self.first_parameters("cron(0 3 * * ? *)", "DISABLED") | parameters
-        with open(LOCAL / "deploy.log", "w", encoding="utf-8") as log:
-            if subprocess.run(self.deploy_command(**parameters), env=self.environment(), stdout=log, stderr=log).returncode != 0:
-                raise Failure(f"infra/deploy failed; see {LOCAL}/deploy.log")
+        self.deploy(**self.first_parameters("cron(0 3 * * ? *)", "DISABLED") | parameters)
         if subprocess.run(self.load_sample(mb, seed), env=self.environment(), stdout=subprocess.DEVNULL).returncode != 0:
             raise Failure("infra/local/sample/load failed")
         self.fill_storage(self.client("s3", REGIONS[0]))

@@ -16,11 +16,16 @@ class Webhook:
     def __init__(self):
         self.key = secrets.token_bytes(24)
         self.told, self.refused = [], []
+        self.is_up = True
         hook = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):    # noqa: N802  the name that the library calls
                 body = self.rfile.read(int(self.headers["content-length"]))
+                if not hook.is_up:
+                    self.send_response(503)
+                    self.end_headers()
+                    return
                 known = hook.accepts(self.headers, body)
                 (hook.told if known else hook.refused).append(json.loads(body))
                 self.send_response(204 if known else 401)
@@ -43,11 +48,11 @@ class Webhook:
         fresh = abs(time.time() - int(headers["webhook-timestamp"])) < 300
         return fresh and hmac.compare_digest(right, headers["webhook-signature"])
 
-    def wait_for(self, kind, seconds):
-        """Whether it was told of something of a kind in time."""
+    def wait_for(self, kind, seconds, backup=None):
+        """Whether it was told in time of something of a kind, of one backup or of any."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if any(told["kind"] == kind for told in self.told):
+            if any(told["kind"] == kind and backup in (None, told.get("backupId")) for told in self.told):
                 return True
             time.sleep(0.2)
         return False

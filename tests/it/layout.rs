@@ -1,6 +1,8 @@
 //! One word for one thing: a function's name is its folder, its operation, its sample event, its role and its tests.
 
 use crate::postgres::checkout;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 fn names(folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(checkout(folder)).expect("a folder");
@@ -60,4 +62,41 @@ fn every_alarm_has_its_section_in_the_runbook_and_no_section_is_of_an_alarm_that
     let headings = runbook.lines().filter_map(|line| line.strip_prefix("## "));
     let sections: Vec<&str> = headings.filter(|heading| !heading.contains(' ')).collect();
     assert_eq!(sections, alarms);
+}
+
+/// The words that follow any of these beginnings, up to the next quotation mark, in a text.
+fn quoted_after<'a>(text: &'a str, beginnings: &[&str]) -> Vec<&'a str> {
+    let found = beginnings.iter().flat_map(|beginning| text.split(beginning).skip(1));
+    found.filter_map(|rest| rest.split('"').next()).collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some("tests" | "tests.rs") => {}
+            _ if path.is_dir() => sources(&path, found),
+            Some(name) if name.ends_with(".rs") => found.push(path),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_warning_is_explained_and_no_other() {
+    let mut files = Vec::new();
+    for crate_name in ["shared/engine/src", "shared/pg/src"] {
+        sources(&checkout(crate_name), &mut files);
+    }
+    let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).expect("reads")).collect();
+    let given: BTreeSet<&str> = texts
+        .iter()
+        .filter(|text| text.contains("Warning {"))
+        .flat_map(|text| quoted_after(text, &["code: \"", "warning(\"", "told(\"", "tell(\""]))
+        .collect();
+    assert!(given.len() > 20, "{given:?}");
+    let guide = std::fs::read_to_string(checkout("docs/warnings.md")).expect("reads");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let explained: BTreeSet<&str> = rows.filter(|code| *code != "code").collect();
+    assert_eq!(explained, given);
 }
