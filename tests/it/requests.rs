@@ -2,6 +2,7 @@
 //! its turn, can be stopped, and ends one way or the other.
 
 mod backups;
+mod progress;
 mod restores;
 
 use crate::incremental::large_scene;

@@ -67,8 +67,8 @@ pub const HAND_OVER_S: u32 = 5;
 pub const LEASE_TTL_S: i64 = 60;
 /// A lease is renewed this often.
 pub const LEASE_RENEW_S: i64 = 10;
-/// Progress is recorded at most this often.
-pub const PROGRESS_MS: u64 = 1_000;
+/// Progress is recorded this often: a change is to be seen within a second, and to record and to read it takes a moment.
+pub const PROGRESS_MS: u64 = 750;
 /// An attempt stops before the deadline of its function, to store what it has: a tenth of its time before, but no longer than
 /// this,
 pub const DEADLINE_MARGIN_MAX_S: i64 = 30;
@@ -152,6 +152,12 @@ pub const USAGE_GROWTH_RECORDS: usize = 30;
 pub const USAGE_BACKUPS_KEPT: usize = 1_000;
 /// Of each other kind of record so many are looked at.
 pub const WATCH_RECORDS: usize = 200;
+/// Backups that are looked at, as a rule, to say whether the source is protected.
+pub const PROTECTION_BACKUPS: usize = 50;
+/// A backup that was asked for so long before another shows no later instant, however long it waited for its turn.
+pub const TURNS_PASS_S: i64 = DAY_S;
+/// Backups that are read at once to tell of the last days.
+pub const HISTORY_PAGE: usize = 200;
 /// Drills that are looked at to say whether the source is protected.
 pub const PROTECTION_DRILLS: usize = 200;
 /// Backups that a history tells of, and as many that were missed.

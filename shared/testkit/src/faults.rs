@@ -3,10 +3,13 @@
 //! The loop that it is made for: run once and count the calls; then for each number, fail that call before its effect, after
 //! its effect, and for good; run again without faults; require the same end state.
 
+use crate::ManualClock;
 use crate::lock;
+use engine::clock::Clock;
 use engine::error::{Error, ErrorKind, Result};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// When a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ struct Script {
     calls: Vec<Call>,
     armed: Vec<(u64, When, ErrorKind)>,
     broken: Vec<(String, ErrorKind)>,
+    slow: Vec<(String, ManualClock, Duration)>,
     fired: u64,
 }
 
@@ -69,6 +73,11 @@ impl FaultScript {
     /// Lets every call of a service fail: a region that is down, a key that is disabled.
     pub fn break_service(&self, service: &str, kind: ErrorKind) {
         lock(&self.0).broken.push((service.to_owned(), kind));
+    }
+
+    /// Lets every call of a service take so long.
+    pub fn take_time(&self, service: &str, clock: &ManualClock, duration: Duration) {
+        lock(&self.0).slow.push((service.to_owned(), clock.clone(), duration));
     }
 
     /// Ends all faults. The count goes on.
@@ -111,6 +120,10 @@ impl FaultScript {
     ) -> Result<T> {
         let key = key.to_string();
         tokio::task::yield_now().await;
+        let slow = lock(&self.0).slow.iter().find(|(s, ..)| s == service).cloned();
+        if let Some((_, clock, duration)) = slow {
+            clock.sleep(duration).await;
+        }
         let step = self.begin(service, operation, key)?;
         let result = effect()?;
         self.end(step)?;
