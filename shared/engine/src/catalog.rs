@@ -12,7 +12,7 @@ mod record;
 
 pub use document::{
     Collection, Document, DocumentPage, Page, Record, RecordId, Versioned, all, amend, forget, get, insert, list,
-    remove, replace,
+    newest, remove, replace,
 };
 pub use finding::{Finding, FindingCode};
 pub use progress::{BlobCounts, Progress, SegmentCounts};

@@ -27,6 +27,11 @@ enum Form {
 }
 
 impl Schedule {
+    /// Whether the next time depends on the last.
+    pub fn counts_from_last(&self) -> bool {
+        matches!(self.form, Form::Rate(_))
+    }
+
     /// The first time after an instant at which it comes. A rate counts from `last`, the last time that it came; without that,
     /// from the instant. `None` when it never comes again.
     pub fn next_after(&self, now: Timestamp, last: Option<Timestamp>) -> Option<Timestamp> {

@@ -1,6 +1,7 @@
 //! What is read.
 
 use super::{Stage, id};
+use crate::openapi::document;
 use axum::body::Body;
 use axum::http::Request;
 use engine::catalog;
@@ -230,4 +231,38 @@ async fn the_summary_says_whether_all_is_well_and_the_policy_how_it_is_set_up() 
         (Some(3), Some(1))
     );
     assert_eq!(policy["targets"], json!(["development", "staging", "production"]));
+}
+
+#[tokio::test]
+async fn each_look_is_one_query_of_each_collection_that_it_shows_however_many_records_there_are() {
+    let stage = Stage::new();
+    for n in 1..=400 {
+        stage.add_backup(n).await;
+        stage.wait(3_600);
+    }
+    let document: Value = serde_json::from_str(&document().expect("a document")).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths").iter().filter(|(_, methods)| methods["get"].is_object());
+    let mut looked = 0;
+    for (path, _) in paths {
+        let of = if path.contains("/backups/") { id(397).to_string() } else { id(1).to_string() };
+        let mut path = path.replace("{id}", &of);
+        if path == "/v1/history" {
+            path += "?days=7";
+        }
+        let before = stage.world.faults.steps();
+        let answer = stage.get_as(&["viewer", "admin"], &path).await;
+        assert!(answer.status == 200 || answer.status == 404, "{path}: {answer:?}");
+        let expected = match path.as_str() {
+            "/v1/policy" => 0,
+            // Backups and drills, at the same time.
+            "/v1/summary" => 2,
+            _ => 1,
+        };
+        assert_eq!(stage.world.faults.steps() - before, expected, "{path}");
+        looked += 1;
+    }
+    assert_eq!(looked, 15);
+    let filtered = stage.world.faults.steps();
+    stage.get("/v1/backups?status=pending&limit=100").await;
+    assert_eq!(stage.world.faults.steps() - filtered, 1);
 }

@@ -234,13 +234,25 @@ pub async fn list<R: Record>(catalog: &dyn Catalog, before: Option<R::Id>, limit
 /// # Errors
 /// As [`Catalog::list`].
 pub async fn all<R: Record>(catalog: &dyn Catalog) -> Result<Vec<R>> {
-    let (mut all, mut before) = (Vec::new(), None);
+    newest(catalog, PAGE_MAX, |_| false).await
+}
+
+/// The newest records of a kind, newest first: page by page, until those that were read suffice.
+///
+/// # Errors
+/// As [`Catalog::list`].
+pub async fn newest<R: Record>(
+    catalog: &dyn Catalog,
+    page: usize,
+    suffice: impl Fn(&[R]) -> bool + Send,
+) -> Result<Vec<R>> {
+    let (mut records, mut before) = (Vec::new(), None);
     loop {
-        let page = list::<R>(catalog, before, PAGE_MAX).await.context(format!("list each {}", R::COLLECTION.noun()))?;
-        all.extend(page.records);
-        match page.next {
-            Some(next) => before = Some(next),
-            None => return Ok(all),
+        let read = list::<R>(catalog, before, page).await.context(format!("list each {}", R::COLLECTION.noun()))?;
+        records.extend(read.records);
+        match read.next {
+            Some(next) if !suffice(&records) => before = Some(next),
+            _ => return Ok(records),
         }
     }
 }

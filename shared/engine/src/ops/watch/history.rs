@@ -7,7 +7,7 @@ use crate::catalog::{self, Catalog, ReplicaState, SnapshotRecord, Status, Trigge
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id::SnapshotId;
-use crate::limits::{HISTORY_RUNS_MAX, LATE_S};
+use crate::limits::{HISTORY_PAGE, HISTORY_RUNS_MAX, LATE_S};
 use crate::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -60,7 +60,15 @@ pub struct History {
 /// # Errors
 /// Those of the catalog.
 pub async fn history(catalog: &dyn Catalog, schedule: &Schedule, from: Timestamp, now: Timestamp) -> Result<History> {
-    Ok(History::of(&catalog::all::<SnapshotRecord>(catalog).await?, schedule, from, now))
+    let records = catalog::newest(catalog, HISTORY_PAGE, |records| suffice(records, from)).await?;
+    Ok(History::of(&records, schedule, from, now))
+}
+
+/// Whether older records than these could tell nothing of what came since an instant: the last that came before is among them.
+fn suffice(records: &[SnapshotRecord], from: Timestamp) -> bool {
+    let is_before = |r: &SnapshotRecord| r.started_at < from;
+    records.last().is_some_and(is_before)
+        && records.iter().any(|r| is_before(r) && r.trigger != Trigger::Manual && r.superseded_by.is_none())
 }
 
 impl History {

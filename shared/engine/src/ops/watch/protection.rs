@@ -8,10 +8,11 @@ use crate::catalog::{self, Catalog, ReplicaState, SnapshotRecord, Status, Warnin
 use crate::clock::Timestamp;
 use crate::error::{Result, ResultExt};
 use crate::id::SnapshotId;
-use crate::limits::PROTECTION_DRILLS;
+use crate::limits::{PROTECTION_BACKUPS, PROTECTION_DRILLS, TURNS_PASS_S};
 use crate::ops::drill::{DrillOutcome, DrillRecord, Streak};
 use crate::schedule::Schedule;
 use crate::vault::{VaultPlace, VaultRole};
+use futures::future;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -128,9 +129,38 @@ pub async fn protection(
     targets: &Targets,
     now: Timestamp,
 ) -> Result<Protection> {
-    let records = catalog::all::<SnapshotRecord>(catalog).await?;
-    let drills = catalog::list::<DrillRecord>(catalog, None, PROTECTION_DRILLS).await.context("list the drills")?;
-    Ok(Protection::of(&records, &drills.records, places, targets, now))
+    // The app asks for this again and again: what cannot change the answer is not read.
+    let records = catalog::newest(catalog, PROTECTION_BACKUPS, |records| suffice(records, &targets.schedule));
+    let drills = catalog::list::<DrillRecord>(catalog, None, PROTECTION_DRILLS);
+    let (records, drills) = future::join(records, drills).await;
+    Ok(Protection::of(&records?, &drills.context("list the drills")?.records, places, targets, now))
+}
+
+fn taken_at(record: &SnapshotRecord) -> Option<Timestamp> {
+    record.summary.as_ref().map(|s| s.taken_at)
+}
+
+fn live(records: &[SnapshotRecord]) -> impl Iterator<Item = &SnapshotRecord> {
+    records.iter().filter(|r| r.expired_at.is_none() && r.superseded_by.is_none())
+}
+
+/// The newest backup of everything that is whole in all regions, and restores from one of them.
+fn last_good(records: &[SnapshotRecord]) -> Option<&SnapshotRecord> {
+    let good = live(records).filter(|r| r.status == Status::Completed && of_whole_source(r));
+    let whole = good.filter(|r| r.replicas.iter().any(|c| c.state == ReplicaState::Complete));
+    whole.max_by_key(|r| (taken_at(r), r.id))
+}
+
+/// When the schedule made the last.
+fn last_scheduled(records: &[SnapshotRecord]) -> Option<Timestamp> {
+    records.iter().filter(|r| r.trigger == catalog::Trigger::Schedule).map(|r| r.started_at).max()
+}
+
+/// Whether older records than these could change nothing.
+fn suffice(records: &[SnapshotRecord], schedule: &Schedule) -> bool {
+    let (Some(good), Some(oldest)) = (last_good(records).and_then(taken_at), records.last()) else { return false };
+    let is_last = oldest.started_at.plus_s(TURNS_PASS_S) < good;
+    is_last && (!schedule.counts_from_last() || last_scheduled(records).is_some())
 }
 
 impl Protection {
@@ -142,13 +172,8 @@ impl Protection {
         targets: &Targets,
         now: Timestamp,
     ) -> Self {
-        let live = || records.iter().filter(|r| r.expired_at.is_none() && r.superseded_by.is_none());
-        let taken_at = |r: &SnapshotRecord| r.summary.as_ref().map(|s| s.taken_at);
-        let whole = |r: &&SnapshotRecord| r.replicas.iter().any(|c| c.state == ReplicaState::Complete);
-        let good = live().filter(|r| r.status == Status::Completed && of_whole_source(r)).filter(whole);
-        let last = good.max_by_key(|r| (taken_at(r), r.id));
-        let running = live().find(|r| !r.is_settled() && r.summary.is_none()).map(|r| r.id);
-        let last_scheduled = records.iter().filter(|r| r.trigger == catalog::Trigger::Schedule).map(|r| r.started_at);
+        let last = last_good(records);
+        let running = live(records).find(|r| !r.is_settled() && r.summary.is_none()).map(|r| r.id);
         let state = |place: &VaultPlace| {
             let replica = last.and_then(|r| r.replicas.iter().find(|c| c.place.role == place.role));
             RegionState {
@@ -171,7 +196,7 @@ impl Protection {
             last_good: last
                 .and_then(|r| Some(LastGood { id: r.id, taken_at: taken_at(r)?, completed_at: r.completed_at })),
             running,
-            next_due: targets.schedule.next_after(now, last_scheduled.max()),
+            next_due: targets.schedule.next_after(now, last_scheduled(records)),
             recovery_point_s: last.and_then(taken_at).map(|at| (now.since(at) / 1_000).max(0)),
             recovery_point_target_s: targets.backup_age_max_s,
             recovery_time_ms: measured,
@@ -319,6 +344,30 @@ pub(super) mod tests {
         assert_eq!(seen.verdict == Verdict::Protected, seen.reasons.is_empty());
         assert!(seen.next_due.is_some_and(|due| due > now()));
         (seen.verdict, seen.reasons.into_iter().map(|r| r.code).collect())
+    }
+
+    #[test]
+    fn older_records_are_read_until_they_can_change_nothing() {
+        let hour = 3_600;
+        let daily: Schedule = "cron(0 3 * * ? *)".parse().expect("a schedule");
+        let hourly: Schedule = "rate(1 hour)".parse().expect("a schedule");
+        let manual = |mut record: SnapshotRecord| {
+            record.trigger = Trigger::Manual;
+            record
+        };
+        let good = || backup(9, hour, &VaultRole::ALL);
+        let behind = || backup(8, hour, &[]);
+        for (what, records, schedule, expected) in [
+            ("none", vec![], &daily, false),
+            ("none that is whole", vec![behind(), backup(1, 30 * hour, &[])], &daily, false),
+            ("one may have waited for its turn", vec![good(), backup(1, 20 * hour, &[])], &daily, false),
+            ("none may have", vec![good(), backup(1, 30 * hour, &[])], &daily, true),
+            ("the last of the schedule", vec![manual(good()), backup(1, 30 * hour, &[])], &hourly, true),
+            ("none of the schedule", vec![manual(good()), manual(backup(1, 30 * hour, &[]))], &hourly, false),
+            ("a schedule that needs none", vec![manual(good()), manual(backup(1, 30 * hour, &[]))], &daily, true),
+        ] {
+            assert_eq!(suffice(&records, schedule), expected, "{what}");
+        }
     }
 
     #[test]
