@@ -15,7 +15,8 @@ use utoipa::{Modify, OpenApi as _};
                        project's Supabase Auth; what a person may do is said by the roles in `app_metadata.backup_roles`: `viewer`, `operator`, `admin`, \
                        `restorer`. What is asked for is done after the answer: follow `Location`, as often as `Retry-After` says. Send a request \
                        again with the same `Idempotency-Key` when its answer was lost: it is done once. Times are RFC 3339 in UTC. An answer may get \
-                       new fields; a request may have none that are not described.",
+                       new fields; a request may have none that are not described. What is refused is told as a problem (RFC 9457); only what API Gateway \
+                       itself does not let through, more requests than it may take or a body of more than 10 MB, is answered with a `message` alone.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/", description = "The output `ApiUrl` of the deployment.")),
