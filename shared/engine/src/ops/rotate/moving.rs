@@ -179,7 +179,7 @@ impl Rotate {
             return Ok(());
         }
         again.packing.flush().await?;
-        let mut full = std::mem::replace(&mut again.list, MoveList::new());
+        let mut full = std::mem::take(&mut again.list);
         let packs = again.packing.packs().await;
         // After a pack that could not be stored, those behind it may be.
         if packs.iter().any(|(_, is_stored)| !is_stored) {
