@@ -235,6 +235,7 @@ async fn run_to_the_end(scene: &Scene, meanwhile: impl Fn(&Scene, u32)) -> engin
 #[tokio::test]
 async fn a_backup_that_needs_several_invocations_is_one_snapshot_of_the_last() {
     let scene = large_scene();
+    scene.world.faults.take_time("source", &scene.world.clock, Duration::from_millis(50));
     let record = run_to_the_end(&scene, |scene, invocation| {
         scene.source.write("large", 29_999, &format!("changed after invocation {invocation}"));
     })

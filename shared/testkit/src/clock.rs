@@ -11,7 +11,8 @@ pub fn start() -> Timestamp {
     Timestamp::from_millis(1_795_316_400_000)
 }
 
-/// How many turns a sleeper of a stepping clock leaves to the others before it takes it that they wait for it.
+/// How many turns a sleeper of a stepping clock leaves to the others, while none of them falls asleep or awakes, before it takes it that
+/// they wait for it.
 const PATIENCE: u32 = 64;
 
 /// A clock for tests. Time stands still but for what moves it.
@@ -27,6 +28,8 @@ struct State {
     /// Who sleeps until when.
     sleepers: BTreeMap<(Timestamp, u64), ()>,
     sleeps: u64,
+    /// How often anybody fell asleep or awoke.
+    changes: u64,
 }
 
 impl ManualClock {
@@ -42,7 +45,7 @@ impl ManualClock {
     }
 
     fn new(steps: bool) -> Self {
-        let state = State { now: start(), sleepers: BTreeMap::new(), sleeps: 0 };
+        let state = State { now: start(), sleepers: BTreeMap::new(), sleeps: 0, changes: 0 };
         Self { state: Arc::new(Mutex::new(state)), steps }
     }
 
@@ -74,10 +77,12 @@ impl Clock for ManualClock {
 
     async fn sleep(&self, duration: Duration) {
         let sleep = Sleep::begin(&self.state, duration);
-        let mut turns = 0;
+        let (mut turns, mut seen) = (0, 0);
         while self.now() < sleep.deadline {
-            turns += 1;
-            if self.steps && turns % PATIENCE == 0 {
+            let changes = lock(&self.state).changes;
+            turns = if changes == seen { turns + 1 } else { 0 };
+            seen = changes;
+            if self.steps && turns >= PATIENCE {
                 self.step(sleep.deadline, sleep.number);
             }
             tokio::task::yield_now().await;
@@ -97,6 +102,7 @@ impl Sleep {
         let mut guard = lock(state);
         let (deadline, number) = (after(guard.now, duration), guard.sleeps);
         guard.sleeps += 1;
+        guard.changes += 1;
         guard.sleepers.insert((deadline, number), ());
         Self { state: Arc::clone(state), deadline, number }
     }
@@ -104,7 +110,9 @@ impl Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        lock(&self.state).sleepers.remove(&(self.deadline, self.number));
+        let mut state = lock(&self.state);
+        state.sleepers.remove(&(self.deadline, self.number));
+        state.changes += 1;
     }
 }
 
