@@ -299,19 +299,23 @@ fn newest(snapshot: u64, next: u32, age: u32) -> u64 {
 
 fn fingerprint_query(table: &Table, blocks: u32) -> String {
     let last = table.blocks.saturating_sub(1) / blocks * blocks;
-    // `~x` is `-x - 1`. A row that was frozen long ago may be of any age; modulo 2^31 it is never older than it is.
+    // `~x` is `-x - 1`. A row that was frozen long ago may be of any age; modulo 2^31 it is never older than it is. `offset 0` keeps
+    // the ages where they are computed once for each row.
     format!(
         "select g.block, g.block = {last}, f.rows, coalesce(f.hash, 0), coalesce(f.hash_inverse, 0), {NEXT_XID}, f.age
         from generate_series(0::bigint, {last}, {blocks}) as g(block),
         lateral (
             select
                 count(*) as rows,
-                bit_xor(hashtidextended(t.ctid, (select {NEXT_XID}) - age(t.xmin))) as hash,
-                bit_xor(hashtidextended(t.ctid, age(t.xmin) - (select ({NEXT_XID}) + 1))) as hash_inverse,
-                min(age(t.xmin) & 2147483647) as age
-            from only {name} as t
-            where t.ctid >= format('(%s,0)', g.block)::tid
-                and t.ctid < format('(%s,0)', case when g.block = {last} then {END_BLOCK} else g.block + {blocks} end)::tid
+                bit_xor(hashtidextended(r.ctid, (select {NEXT_XID}) - r.age)) as hash,
+                bit_xor(hashtidextended(r.ctid, r.age - (select ({NEXT_XID}) + 1))) as hash_inverse,
+                min(r.age & 2147483647) as age
+            from (
+                select t.ctid, age(t.xmin) as age from only {name} as t
+                where t.ctid >= format('(%s,0)', g.block)::tid
+                    and t.ctid < format('(%s,0)', case when g.block = {last} then {END_BLOCK} else g.block + {blocks} end)::tid
+                offset 0
+            ) as r
         ) as f
         order by g.block",
         name = table.quoted()
