@@ -32,6 +32,9 @@ async fn a_project_comes_back_in_a_new_project_with_its_users_and_what_its_owner
         "create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text primary key, statements text[]);
         insert into supabase_migrations.schema_migrations values ('20260101000000', '{select 1}')",
     );
+    // What lies elsewhere with the service, which a project's owner may not write into.
+    let vectors = "create table storage.buckets_vectors (id text primary key)";
+    server.sql("source", &format!("{vectors}; insert into storage.buckets_vectors values ('embeddings')"));
     let deployment = Deployment::new(60);
     let record = deployment.back_up(&source).await.expect("backs up");
     let manifest = deployment.manifest(&record).await;
@@ -41,8 +44,11 @@ async fn a_project_comes_back_in_a_new_project_with_its_users_and_what_its_owner
     assert_eq!(state("auth"), Some(CoverageState::BackedUp));
 
     let target = server.create_project("target");
+    server.sql("target", vectors);
     let restored = deployment.restore_newest(0, &target).await.expect("restores into a project");
     assert!(restored.warnings.iter().all(|w| w.code != "reference" && w.code != "sequence"), "{:?}", restored.warnings);
+    let kept = restored.warnings.iter().find(|w| w.code == "managed_rows").expect("is told");
+    assert!(kept.message.contains("storage.buckets_vectors"), "{}", kept.message);
     for table in [
         "auth.users",
         "auth.identities",
@@ -77,4 +83,10 @@ async fn a_project_comes_back_in_a_new_project_with_its_users_and_what_its_owner
     let refused = deployment.restore_newest(0, &older).await.expect_err("refused");
     assert_says(&refused, ErrorKind::Unsupported, &["auth.users.raw_app_meta_data", "nothing was changed"]);
     assert_eq!(server.sql("older", "select to_regclass('public.orders') is null"), "t");
+    // What the owner has must come whole, or not at all.
+    let closed = server.create_project("closed");
+    server.sql("closed", "revoke insert on auth.identities from project_owner");
+    let refused = deployment.restore_newest(0, &closed).await.expect_err("refused");
+    assert_says(&refused, ErrorKind::Denied, &["auth.identities", "nothing was changed"]);
+    assert_eq!(server.sql("closed", "select to_regclass('public.orders') is null"), "t");
 }

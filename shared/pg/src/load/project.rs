@@ -21,6 +21,15 @@ const WITH_ROWS: [&str; 5] = ["auth", "cron", "pgmq", "storage", "supabase_funct
 /// Tables of them in which a service notes the state of its own schema.
 const NOTES: [(&str, &str); 3] =
     [("auth", "schema_migrations"), ("storage", "migrations"), ("supabase_functions", "migrations")];
+/// Tables of them that hold what lies elsewhere with a service, or its log: a project's owner may not write into each.
+const OF_THE_SERVICE: [(&str, &str); 6] = [
+    ("storage", "buckets_analytics"),
+    ("storage", "buckets_vectors"),
+    ("storage", "iceberg_namespaces"),
+    ("storage", "iceberg_tables"),
+    ("storage", "vector_indexes"),
+    ("supabase_functions", "hooks"),
+];
 /// What an owner may put on a service's tables.
 const ON_MANAGED: [&str; 2] = ["TRIGGER", "POLICY"];
 /// What says something of another object.
@@ -30,6 +39,8 @@ const REMARKS: [&str; 4] = ["ACL", "DEFAULT ACL", "COMMENT", "SECURITY LABEL"];
 pub(super) struct Project {
     titles: HashSet<String>,
     columns: HashMap<RelationName, HashSet<String>>,
+    /// Tables that the role that restores may not write into.
+    closed: HashSet<RelationName>,
 }
 
 /// What of a backup goes into a project's own schemas.
@@ -47,8 +58,12 @@ fn name_of(table: &Table) -> RelationName {
     RelationName { schema: table.schema.clone(), name: table.name.clone() }
 }
 
+fn is_one_of(name: &RelationName, tables: &[(&str, &str)]) -> bool {
+    tables.contains(&(name.schema.as_str(), name.name.as_str()))
+}
+
 fn is_note(name: &RelationName) -> bool {
-    NOTES.contains(&(name.schema.as_str(), name.name.as_str()))
+    is_one_of(name, &NOTES)
 }
 
 impl Managed {
@@ -70,18 +85,22 @@ impl Project {
         let schemas = MANAGED.map(literal).join(", ");
         let rows = restorer
             .query(&format!(
-                "select n.nspname, c.relname, a.attname
+                "select n.nspname, c.relname, a.attname, has_table_privilege(c.oid, 'insert')
                 from pg_attribute as a join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace
                 where n.nspname in ({schemas}) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''"
             ))
             .await
             .context("look at the project's tables")?;
         let mut columns: HashMap<RelationName, HashSet<String>> = HashMap::new();
+        let mut closed = HashSet::new();
         for row in &rows {
             let name = RelationName { schema: text(row, 0)?.to_owned(), name: text(row, 1)?.to_owned() };
+            if text(row, 3)? == "f" {
+                closed.insert(name.clone());
+            }
             columns.entry(name).or_default().insert(text(row, 2)?.to_owned());
         }
-        Ok(Self { titles, columns })
+        Ok(Self { titles, columns, closed })
     }
 
     /// The tables of a backup whose rows would go into tables that the project made.
@@ -93,15 +112,21 @@ impl Project {
     /// Takes out of a choice what the project has or makes itself.
     ///
     /// # Errors
-    /// `Unsupported` when a table of the project lacks a column of the backup's.
+    /// `Unsupported` when a table of the project lacks a column of the backup's; `Denied` when the role may not write into one of
+    /// the tables that hold the owner's rows.
     pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline]) -> Result<Managed> {
         let mut managed = Managed::default();
-        let (mut left, mut older) = (Vec::new(), Vec::new());
+        let (mut left, mut older, mut closed) = (Vec::new(), Vec::new(), Vec::new());
         for table in tables.iter().map(|t| &t.table).filter(|t| is_managed(&t.schema) && choice.takes(t)) {
             let name = name_of(table);
             let note = is_note(&name);
+            let is_closed = self.closed.contains(&name);
+            let is_service = is_closed && is_one_of(&name, &OF_THE_SERVICE);
             match self.columns.get(&name) {
-                Some(there) if WITH_ROWS.contains(&table.schema.as_str()) && !note => {
+                Some(there) if WITH_ROWS.contains(&table.schema.as_str()) && !note && !is_service => {
+                    if is_closed {
+                        closed.push(name.to_string());
+                    }
                     let missing = table.columns.iter().filter(|c| !there.contains(*c));
                     older.extend(missing.map(|c| format!("{name}.{c}")));
                     managed.loaded.insert(name);
@@ -119,6 +144,13 @@ impl Project {
                 "the project lacks columns that the backup has: {}; nothing was changed. Its services are of an older version than \
                  those of the source: bring the project up to date",
                 some_of(&older)
+            )));
+        }
+        if !closed.is_empty() {
+            return Err(Error::denied(format!(
+                "the role that restores may not write into {} of the project; nothing was changed. Restore as `postgres`, or grant it \
+                 `insert` on them",
+                some_of(&closed)
             )));
         }
         if !left.is_empty() {
