@@ -7,6 +7,7 @@ use aws::clients::Clients;
 use engine::catalog::Document;
 use engine::error::{Error, ErrorKind, Result};
 use engine::ops::notify::{Change, Listener, Notification, Notify, TOLD_OF, Told};
+use frame::Failure;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 
@@ -64,12 +65,6 @@ pub(crate) struct Answer {
     failures: Vec<Failure>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Failure {
-    #[serde(rename = "itemIdentifier")]
-    id: String,
-}
-
 /// The function, as it stays between invocations.
 pub(crate) struct Function {
     pub(crate) clients: Clients,
@@ -88,7 +83,7 @@ impl Function {
                 Record::Queued { message_id, body } => {
                     if let Err(e) = self.post(&body).await {
                         tracing::error!(kind = %e.kind(), error = %e, "the webhook was not told; it will be tried again");
-                        answer.failures.push(Failure { id: message_id });
+                        answer.failures.push(Failure::of(message_id));
                     }
                 }
             }
@@ -99,7 +94,7 @@ impl Function {
             // From the first on: a stream goes on in its order.
             (Err(e), Some(first)) => {
                 tracing::error!(alarm = "not_told", kind = %e.kind(), error = %e, "not everybody was told; it will be tried again");
-                answer.failures.push(Failure { id: first });
+                answer.failures.push(Failure::of(first));
             }
             (Err(e), None) => return Err(e),
         }

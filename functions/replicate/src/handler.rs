@@ -11,6 +11,7 @@ use engine::id::SnapshotId;
 use engine::layout::ObjectKey;
 use engine::ops::rebuild::rebuild;
 use engine::ops::replicate::{Reconciled, Replicate, Replicated};
+use frame::Failure;
 use lambda_runtime::LambdaEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,12 +57,6 @@ pub(crate) enum Answer {
     Reconciled(Reconciled),
     /// The backups whose records were put back.
     Rebuilt { rebuilt: Vec<SnapshotId> },
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct Failure {
-    #[serde(rename = "itemIdentifier")]
-    message_id: String,
 }
 
 /// The function, as it stays between invocations.
@@ -111,7 +106,7 @@ impl Function {
                 for message in records {
                     if let Err(e) = handle_message(&replicate, &message).await {
                         tracing::error!(kind = %e.kind(), error = %e, "an event could not be handled; it comes again");
-                        failures.push(Failure { message_id: message.message_id.unwrap_or_default() });
+                        failures.push(Failure::of(message.message_id.unwrap_or_default()));
                     }
                 }
                 Ok(Answer::Queue { failures })

@@ -36,11 +36,18 @@ pub enum Answer<A> {
     },
 }
 
-/// A message that must come again.
+/// A message of a queue, or a place in a stream, that must come again.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     #[serde(rename = "itemIdentifier")]
-    message_id: String,
+    item: String,
+}
+
+impl Failure {
+    /// By the id of the message, or the number of the place.
+    pub fn of(item: String) -> Self {
+        Self { item }
+    }
 }
 
 impl<'de, R: DeserializeOwned> Deserialize<'de> for Event<R> {
@@ -81,7 +88,7 @@ impl Orders {
                 if alone {
                     return Err(e);
                 }
-                failures.push(Failure { message_id: message.message_id.unwrap_or_default() });
+                failures.push(Failure::of(message.message_id.unwrap_or_default()));
             }
         }
         Ok(Answer::Orders { failures })
