@@ -2011,7 +2011,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -2135,7 +2135,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -3371,7 +3371,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path: {
@@ -3496,7 +3496,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description New for each request. */
+                /** @description New for each request; the same for the same request sent again. */
                 "Idempotency-Key": string;
             };
             path: {

@@ -21,11 +21,18 @@ use engine::quota;
 use engine::stage::Sha256;
 use serde::Serialize;
 use std::str::FromStr;
+use utoipa::IntoParams;
 
 const KEY_BYTES_MAX: usize = 255;
 
 /// The `Idempotency-Key` of a request.
-pub(crate) struct Key(Option<Result<String, ()>>);
+#[derive(IntoParams)]
+#[into_params(names("Idempotency-Key"), parameter_in = Header)]
+pub(crate) struct Key(
+    /// New for each request; the same for the same request sent again.
+    #[param(value_type = String, required = true, min_length = 1, max_length = 255, pattern = "^[!-~]+$")]
+    Option<Result<String, ()>>,
+);
 
 impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = Problem;

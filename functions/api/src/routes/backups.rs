@@ -115,8 +115,7 @@ pub(crate) async fn tables(
 
 /// Asks for a backup: of what is due without a body, or of a part. Follow it at `Location`. `operator` and `admin` may.
 #[utoipa::path(operation_id = "requestBackup", post, path = "/v1/backups", tag = "backups", request_body(content = Option<BackupRequest>, description = "What; whatever is due without."),
-    params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
-        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(Key),
     responses((status = 202, body = BackupStatus, headers(("location" = String))), WriteProblems))]
 pub(crate) async fn request(
     caller: Caller,
@@ -154,7 +153,7 @@ pub(crate) async fn request(
 /// Stops a backup that is not whole in the primary vault yet. `operator` and `admin` may.
 #[utoipa::path(operation_id = "cancelBackup", post, path = "/v1/backups/{id}/cancel", tag = "backups",
     params(("id" = SnapshotId, Path, description = "Its id."),
-        ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+        Key),
     responses((status = 200, body = BackupStatus), WriteProblems))]
 pub(crate) async fn cancel(
     caller: Caller,
@@ -181,7 +180,7 @@ pub(crate) async fn cancel(
 /// Keeps a backup whatever the policy says, or no longer. Where it was sealed again under another key, that one is answered. `admin` may.
 #[utoipa::path(operation_id = "pinBackup", post, path = "/v1/backups/{id}/pin", tag = "backups", request_body = PinRequest,
     params(("id" = SnapshotId, Path, description = "Its id."),
-        ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+        Key),
     responses((status = 200, body = BackupStatus), WriteProblems))]
 pub(crate) async fn pin(
     caller: Caller,

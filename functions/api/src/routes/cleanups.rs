@@ -50,8 +50,7 @@ pub(crate) async fn one(
 /// Lets go what the policy does not keep, or with `dryRun` only says what that is. Follow it at `Location`. A dry run is answered
 /// anew each time, whatever its key. `admin` may.
 #[utoipa::path(operation_id = "requestCleanup", post, path = "/v1/cleanup", tag = "cleanups", request_body(content = Option<CleanupRequest>, description = "Whether it is a dry run."),
-    params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
-        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(Key),
     responses((status = 200, description = "What it would remove.", body = CleanupPlan),
         (status = 202, body = CleanupStatus, headers(("location" = String))), WriteProblems))]
 pub(crate) async fn request(

@@ -54,8 +54,7 @@ pub(crate) async fn one(
 /// anew each time, whatever its key. Into development and staging `operator` and `admin` may; into
 /// production `restorer`, signed in with a second factor.
 #[utoipa::path(operation_id = "requestRestore", post, path = "/v1/restores", tag = "restores", request_body = RestoreRequest,
-    params(("Idempotency-Key" = String, Header, description = "New for each request; the same for the same request sent again.",
-        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(Key),
     responses((status = 200, description = "What it would do.", body = RestorePlan),
         (status = 202, body = RestoreStatus, headers(("location" = String))), WriteProblems))]
 pub(crate) async fn request(
@@ -112,7 +111,7 @@ pub(crate) async fn request(
 /// Consents to a restore into production that another person asked for: it begins. `restorer` may, signed in with a second factor.
 #[utoipa::path(operation_id = "approveRestore", post, path = "/v1/restores/{id}/approve", tag = "restores",
     params(("id" = RestoreId, Path, description = "Its id."),
-        ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+        Key),
     responses((status = 202, body = RestoreStatus, headers(("location" = String))), WriteProblems))]
 pub(crate) async fn approve(
     caller: Caller,
@@ -149,7 +148,7 @@ pub(crate) async fn approve(
 /// that environment may.
 #[utoipa::path(operation_id = "cancelRestore", post, path = "/v1/restores/{id}/cancel", tag = "restores",
     params(("id" = RestoreId, Path, description = "Its id."),
-        ("Idempotency-Key" = String, Header, description = "New for each request.", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+        Key),
     responses((status = 200, body = RestoreStatus), WriteProblems))]
 pub(crate) async fn cancel(
     caller: Caller,
