@@ -25,7 +25,7 @@ impl Deployment {
     }
 
     /// Replaces what a database holds by a backup.
-    async fn replace(&self, url: &str, id: SnapshotId, only: Option<&str>) -> Result<Restored> {
+    pub(crate) async fn replace(&self, url: &str, id: SnapshotId, only: Option<&str>) -> Result<Restored> {
         self.restore(0, url).run(self.replacement(id, "staging", only)).await
     }
 }

@@ -45,6 +45,8 @@ pub struct Outline {
 pub struct TableOutline {
     /// The table.
     pub table: Table,
+    /// How many rows of it the backup has.
+    pub count: u64,
     /// What comes of its rows.
     pub rows: Rows,
 }

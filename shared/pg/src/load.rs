@@ -102,8 +102,12 @@ impl Target for PgTarget {
         let client = before::require_server(&mut restorer, &outline, &clients).await?;
         let mut choice = Choice::new(archive::contents(&outline.schema)?, &outline)?;
         let found = before::lock(&mut restorer, &outline).await?;
+        let made = match found.phase {
+            Some(_) => make::made(&mut restorer).await?,
+            None => HashSet::new(),
+        };
         let managed = match found.is_project {
-            true => project::Project::read(&mut restorer).await?.narrow(&mut choice, &outline.tables)?,
+            true => project::Project::read(&mut restorer).await?.narrow(&mut choice, &outline.tables, &made)?,
             false => Managed::default(),
         };
         let plan = Plan::new(std::mem::take(&mut choice.entries), &managed.entries);
@@ -130,7 +134,6 @@ impl Target for PgTarget {
             wire.query(make::MAKING).await?;
             builders.push(wire);
         }
-        let made = make::made(&mut restorer).await?;
         let rows = restorer.query("select number from backup_restore.segment").await?;
         let loaded = rows.iter().map(|row| parsed(row, 0)).collect::<Result<HashSet<u64>>>()?;
         let loading = PgLoading {

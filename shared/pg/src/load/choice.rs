@@ -80,7 +80,7 @@ impl Comes {
 /// `Invalid`, naming those that may not, and why.
 pub(super) fn require_allowed(outline: &Outline, takes: impl Fn(&Table) -> bool) -> Result<()> {
     let mut refused = Vec::new();
-    for TableOutline { table, rows } in outline.tables.iter().filter(|t| takes(&t.table)) {
+    for TableOutline { table, rows, .. } in outline.tables.iter().filter(|t| takes(&t.table)) {
         if let Rows::Refused(why) = rows {
             refused.push(format!("{}: {why}", name_of(&table.schema, &table.name)));
         }

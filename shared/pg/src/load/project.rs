@@ -22,7 +22,9 @@ const WITH_ROWS: [&str; 5] = ["auth", "cron", "pgmq", "storage", "supabase_funct
 const NOTES: [(&str, &str); 3] =
     [("auth", "schema_migrations"), ("storage", "migrations"), ("supabase_functions", "migrations")];
 /// Tables of them that hold what lies elsewhere with a service, or its log: a project's owner may not write into each.
-const OF_THE_SERVICE: [(&str, &str); 6] = [
+const OF_THE_SERVICE: [(&str, &str); 8] = [
+    ("cron", "job"),
+    ("cron", "job_run_details"),
     ("storage", "buckets_analytics"),
     ("storage", "buckets_vectors"),
     ("storage", "iceberg_namespaces"),
@@ -41,6 +43,8 @@ pub(super) struct Project {
     columns: HashMap<RelationName, HashSet<String>>,
     /// Tables that the role that restores may not write into.
     closed: HashSet<RelationName>,
+    /// Whether that role is a superuser: then another one makes what comes, and has no rights in the services' schemas.
+    is_superuser: bool,
 }
 
 /// What of a backup goes into a project's own schemas.
@@ -85,7 +89,8 @@ impl Project {
         let schemas = MANAGED.map(literal).join(", ");
         let rows = restorer
             .query(&format!(
-                "select n.nspname, c.relname, a.attname, has_table_privilege(c.oid, 'insert')
+                "select n.nspname, c.relname, a.attname, 
+                    has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')
                 from pg_attribute as a join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace
                 where n.nspname in ({schemas}) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''"
             ))
@@ -100,44 +105,50 @@ impl Project {
             }
             columns.entry(name).or_default().insert(text(row, 2)?.to_owned());
         }
-        Ok(Self { titles, columns, closed })
+        let rows = restorer.query("select rolsuper from pg_roles where rolname = current_user").await?;
+        let is_superuser = rows.first().is_some_and(|row| matches!(text(row, 0), Ok("t")));
+        Ok(Self { titles, columns, closed, is_superuser })
     }
 
     /// The tables of a backup whose rows would go into tables that the project made.
     pub(super) fn loadable(&self, tables: &[TableOutline]) -> Vec<RelationName> {
         let named = tables.iter().map(|t| name_of(&t.table)).filter(|name| self.columns.contains_key(name));
-        named.filter(|n| WITH_ROWS.contains(&n.schema.as_str()) && !is_note(n)).collect()
+        let is_owners = |n: &RelationName| WITH_ROWS.contains(&n.schema.as_str()) && !is_note(n);
+        named.filter(|n| is_owners(n) && !self.closed.contains(n)).collect()
     }
 
-    /// Takes out of a choice what the project has or makes itself.
+    /// Takes out of a choice what the project has or makes itself; not what an interrupted restore `made`.
     ///
     /// # Errors
+    /// `Invalid` for a superuser;
     /// `Unsupported` when a table of the project lacks a column of the backup's; `Denied` when the role may not write into one of
     /// the tables that hold the owner's rows.
-    pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline]) -> Result<Managed> {
+    pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline], made: &HashSet<u32>) -> Result<Managed> {
+        if self.is_superuser {
+            return Err(Error::invalid(
+                "a superuser cannot restore into a project's own tables; nothing was changed. Restore as the project's owner, `postgres`",
+            ));
+        }
         let mut managed = Managed::default();
-        let (mut left, mut older, mut closed) = (Vec::new(), Vec::new(), Vec::new());
-        for table in tables.iter().map(|t| &t.table).filter(|t| is_managed(&t.schema) && choice.takes(t)) {
+        let (mut left, mut absent, mut older, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for TableOutline { table, count, .. } in
+            tables.iter().filter(|t| is_managed(&t.table.schema) && choice.takes(&t.table))
+        {
             let name = name_of(table);
-            let note = is_note(&name);
-            let is_closed = self.closed.contains(&name);
-            let is_service = is_closed && is_one_of(&name, &OF_THE_SERVICE);
+            let is_owners = WITH_ROWS.contains(&table.schema.as_str()) && !is_note(&name);
             match self.columns.get(&name) {
-                Some(there) if WITH_ROWS.contains(&table.schema.as_str()) && !note && !is_service => {
-                    if is_closed {
-                        closed.push(name.to_string());
-                    }
+                Some(there) if is_owners && !self.closed.contains(&name) => {
                     let missing = table.columns.iter().filter(|c| !there.contains(*c));
                     older.extend(missing.map(|c| format!("{name}.{c}")));
                     managed.loaded.insert(name);
+                    continue;
                 }
-                _ => {
-                    if !note {
-                        left.push(name.to_string());
-                    }
-                    managed.kept.insert(name);
-                }
+                _ if *count == 0 || is_note(&name) => {}
+                None if is_owners => absent.push(name.to_string()),
+                Some(_) if is_owners && !is_one_of(&name, &OF_THE_SERVICE) => closed.push(name.to_string()),
+                _ => left.push(name.to_string()),
             }
+            managed.kept.insert(name);
         }
         if !older.is_empty() {
             return Err(Error::unsupported(format!(
@@ -148,8 +159,8 @@ impl Project {
         }
         if !closed.is_empty() {
             return Err(Error::denied(format!(
-                "the role that restores may not write into {} of the project; nothing was changed. Restore as `postgres`, or grant it \
-                 `insert` on them",
+                "the role that restores may not write into {} of the project; nothing was changed. Restore as `postgres`, grant it \
+                 `insert` on them, or leave their rows out by `exclude`",
                 some_of(&closed)
             )));
         }
@@ -162,14 +173,20 @@ impl Project {
                 ),
             });
         }
-        choice.entries.retain(|entry| self.is_missing(entry, &mut managed.entries));
+        if !absent.is_empty() {
+            choice.warnings.push(Warning {
+                code: "managed_absent".to_owned(),
+                message: format!("the rows of {} stay in the backup: the project has no such tables", some_of(&absent)),
+            });
+        }
+        choice.entries.retain(|entry| self.is_missing(entry, made, &mut managed.entries));
         Ok(managed)
     }
 
     /// Whether an entry must be made.
-    fn is_missing(&self, entry: &Entry, on_managed: &mut HashSet<u32>) -> bool {
+    fn is_missing(&self, entry: &Entry, made: &HashSet<u32>, on_managed: &mut HashSet<u32>) -> bool {
         let kind = entry.kind.as_str();
-        let there = self.titles.contains(&entry.title());
+        let there = self.titles.contains(&entry.title()) && !made.contains(&entry.id);
         let managed = is_managed(&entry.schema) || (kind == "SCHEMA" && is_managed(&entry.name));
         match kind {
             _ if REMARKS.contains(&kind) => {

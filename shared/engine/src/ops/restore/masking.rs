@@ -37,7 +37,9 @@ impl Masker {
 
     /// What comes of the rows of each table.
     pub(super) fn outlines(&self, manifest: &Manifest) -> Vec<TableOutline> {
-        manifest.tables.iter().map(|t| TableOutline { table: t.table.clone(), rows: self.rows(t) }).collect()
+        let outline =
+            |t: &TableManifest| TableOutline { table: t.table.clone(), count: t.tally.rows, rows: self.rows(t) };
+        manifest.tables.iter().map(outline).collect()
     }
 
     fn rows(&self, table: &TableManifest) -> Rows {
