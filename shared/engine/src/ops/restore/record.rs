@@ -333,7 +333,9 @@ impl RestoreRecord {
 fn few_warnings(mut restored: Restored) -> Restored {
     let more = restored.warnings.len().saturating_sub(RESTORE_WARNINGS_KEPT);
     if more > 0 {
-        restored.warnings.truncate(RESTORE_WARNINGS_KEPT);
+        for Warning { code, message } in restored.warnings.drain(RESTORE_WARNINGS_KEPT..) {
+            tracing::warn!(code, message, "the restore warns");
+        }
         let message = format!("{more} more warnings are in the log of `restore`");
         restored.warnings.push(Warning { code: "more_warnings".to_owned(), message });
     }
