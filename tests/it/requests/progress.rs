@@ -1,6 +1,7 @@
 //! How far a backup or a restore is, as it is told while it runs: late by a second at most.
 
 use super::*;
+use std::collections::BTreeSet;
 
 /// A port at work takes so long,
 const WORK: Duration = Duration::from_millis(150);
@@ -8,6 +9,7 @@ const WORK: Duration = Duration::from_millis(150);
 const CATALOG: Duration = Duration::from_millis(30);
 const LOOK_MS: u64 = 50;
 const LATE_MS: i64 = 1_000;
+const LOOKS_MAX: usize = 10_000;
 
 /// What was done, and what was told of it, at some moments.
 #[derive(Default)]
@@ -30,6 +32,7 @@ impl Seen {
                 scene.world.clock.sleep(Duration::from_millis(LOOK_MS)).await;
                 let (done, told) = look().await;
                 self.0.push((scene.now(), done, told));
+                assert!(self.0.len() < LOOKS_MAX, "it does not end: {:?}", self.0.last());
             }
         };
         tokio::select! {
@@ -41,12 +44,15 @@ impl Seen {
     fn require_at_most_a_second(&self) {
         let last = self.0.last().expect("it was looked at");
         assert!(last.0.since(self.0[0].0) > 5 * LATE_MS, "it was over too soon to tell anything");
-        assert!(last.2 > self.0[0].2, "nothing was told");
+        assert!(last.1 > self.0[0].1 && last.2 > self.0[0].2, "nothing was done, or nothing told");
+        let mut musts = BTreeSet::new();
         for (at, _, told) in &self.0 {
             let before = self.0.iter().filter(|(then, ..)| at.since(*then) >= LATE_MS).map(|(_, done, _)| *done);
             let must = before.max().unwrap_or(0);
             assert!(*told >= must, "at {at} {told} are told, and {must} were done a second before");
+            musts.insert(must);
         }
+        assert!(musts.len() > 2, "it was all one step: {musts:?}");
     }
 }
 

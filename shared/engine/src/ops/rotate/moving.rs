@@ -19,7 +19,6 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Where everything is that was moved.
 #[derive(Default)]
@@ -124,14 +123,7 @@ impl Rotate {
     ) -> Result<bool> {
         let new = AttemptId::new(&*self.clock, &*self.entropy)?;
         let (from, key) = (context(Purpose::Rows, attempt)?, self.keyring.seal_key(Purpose::Rows, new).await?);
-        let stored = Arc::new(AtomicU64::new(0));
-        let on_stored = {
-            let stored = Arc::clone(&stored);
-            Arc::new(move |bytes| {
-                stored.fetch_add(bytes, Relaxed);
-            })
-        };
-        let packing = Packing::new(Arc::clone(self.vaults.primary()), new, on_stored);
+        let packing = Packing::new(Arc::clone(self.vaults.primary()), new, Arc::new(|_| {}));
         let mut again = Again { from, key, packing, list: MoveList::new(), listed: 0 };
         let fetches = stream::iter(packs.into_values()).map(|(pack, extents)| self.fetch(pack, extents));
         let mut fetches = fetches.buffered(PACKS_AHEAD);
