@@ -484,7 +484,8 @@ async fn a_replacement_that_does_not_fit_into_its_time_says_so_and_changes_nothi
     assert_eq!(server.digests("live", &["public", "stock"]), before);
     assert!(server.aside("live").is_empty());
     let idle = "select count(*) from pg_stat_activity where datname = 'live' and backend_type = 'client backend' and pid <> pg_backend_pid()";
-    for _ in 0..100 {
+    // A server notices that nobody listens any more when its statement is over.
+    for _ in 0..600 {
         if server.sql("live", idle) == "0" {
             break;
         }

@@ -56,6 +56,7 @@ pub(super) struct Managed {
     kept: HashSet<RelationName>,
     /// The owner's triggers and policies on the project's tables, by their number.
     pub(super) entries: HashSet<u32>,
+    by_superuser: bool,
 }
 
 fn name_of(table: &Table) -> RelationName {
@@ -120,16 +121,10 @@ impl Project {
     /// Takes out of a choice what the project has or makes itself; not what an interrupted restore `made`.
     ///
     /// # Errors
-    /// `Invalid` for a superuser;
     /// `Unsupported` when a table of the project lacks a column of the backup's; `Denied` when the role may not write into one of
     /// the tables that hold the owner's rows.
     pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline], made: &HashSet<u32>) -> Result<Managed> {
-        if self.is_superuser {
-            return Err(Error::invalid(
-                "a superuser cannot restore into a project's own tables; nothing was changed. Restore as the project's owner, `postgres`",
-            ));
-        }
-        let mut managed = Managed::default();
+        let mut managed = Managed { by_superuser: self.is_superuser, ..Managed::default() };
         let (mut left, mut absent, mut older, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for TableOutline { table, count, .. } in
             tables.iter().filter(|t| is_managed(&t.table.schema) && choice.takes(&t.table))
@@ -204,9 +199,14 @@ impl Project {
     }
 }
 
-/// Requires that the tables that are loaded hold nothing yet.
+/// Requires that the tables that are loaded hold nothing yet, and that whoever restores can load them.
 pub(super) async fn require_empty(restorer: &mut Wire, managed: &Managed) -> Result<()> {
     let filled = filled(restorer, managed.loaded.iter()).await?;
+    if filled.is_empty() && managed.by_superuser {
+        return Err(Error::invalid(
+            "a superuser cannot restore into a project's own tables; nothing was changed. Restore as the project's owner, `postgres`",
+        ));
+    }
     if filled.is_empty() {
         return Ok(());
     }
