@@ -197,18 +197,16 @@ class Stack:
             raise Failure(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def sql_file(self, database, path):
+    def sql_file(self, database, path, **variables):
         """Runs a file of statements, as a person does with psql."""
-        done = subprocess.run([PG_BIN / "psql", "-Xqv", "ON_ERROR_STOP=1", "-f", path, self.database(database)], capture_output=True, text=True)
+        given = [part for name, value in {"ON_ERROR_STOP": 1, **variables}.items() for part in ("-v", f"{name}={value}")]
+        done = subprocess.run([PG_BIN / "psql", "-Xq", *given, "-f", path, self.database(database)], capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"{path.relative_to(ROOT)}: {done.stderr.strip()}")
 
     def create_backup_role(self):
         """The role that the backup reads with, by the script that a real database's owner runs."""
-        done = subprocess.run([PG_BIN / "psql", "-Xqv", "ON_ERROR_STOP=1", "-v", "password='reader'",
-                               "-f", ROOT / "infra" / "sql" / "backup_role.sql", self.database(SOURCE)], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failure(f"infra/sql/backup_role.sql: {done.stderr.strip()}")
+        self.sql_file(SOURCE, ROOT / "infra" / "sql" / "backup_role.sql", password="'reader'")
 
     def load_sample(self, mb, seed):
         """The command that fills the source; the caller runs it, to show how it goes."""

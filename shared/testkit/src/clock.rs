@@ -27,7 +27,6 @@ struct State {
     now: Timestamp,
     /// Who sleeps until when.
     sleepers: BTreeMap<(Timestamp, u64), ()>,
-    sleeps: u64,
     /// How often anybody fell asleep or awoke.
     changes: u64,
 }
@@ -45,7 +44,7 @@ impl ManualClock {
     }
 
     fn new(steps: bool) -> Self {
-        let state = State { now: start(), sleepers: BTreeMap::new(), sleeps: 0, changes: 0 };
+        let state = State { now: start(), sleepers: BTreeMap::new(), changes: 0 };
         Self { state: Arc::new(Mutex::new(state)), steps }
     }
 
@@ -100,8 +99,7 @@ struct Sleep {
 impl Sleep {
     fn begin(state: &Arc<Mutex<State>>, duration: Duration) -> Self {
         let mut guard = lock(state);
-        let (deadline, number) = (after(guard.now, duration), guard.sleeps);
-        guard.sleeps += 1;
+        let (deadline, number) = (after(guard.now, duration), guard.changes);
         guard.changes += 1;
         guard.sleepers.insert((deadline, number), ());
         Self { state: Arc::clone(state), deadline, number }

@@ -111,14 +111,14 @@ impl Watch {
         let mut vitals = of_backups(&records, now);
         let first = records.iter().map(|r| r.started_at).min();
         let since = |at: Option<Timestamp>| at.or(first).map(|at| hours(at, now));
-        let drills = newest::<DrillRecord>(&*self.catalog, WATCH_RECORDS).await?;
+        let drills = catalog::newest::<DrillRecord>(&*self.catalog, WATCH_RECORDS, |_| true).await?;
         let drills = drills.iter().filter(|d| d.outcome == DrillOutcome::Passed);
         vitals.last_drill_age = since(drills.filter_map(|d| d.completed_at).max());
-        let verifications = newest::<VerificationRecord>(&*self.catalog, WATCH_RECORDS).await?;
+        let verifications = catalog::newest::<VerificationRecord>(&*self.catalog, WATCH_RECORDS, |_| true).await?;
         vitals.verification_behind = verifications.first().map_or(0, |v| v.hours_behind);
         let done = verifications.iter().filter(|v| v.outcome == VerifyOutcome::Done);
         vitals.last_verification_age = since(done.filter_map(|v| v.completed_at).max());
-        let prunes = newest::<PruneRecord>(&*self.catalog, WATCH_RECORDS).await?;
+        let prunes = catalog::newest::<PruneRecord>(&*self.catalog, WATCH_RECORDS, |_| true).await?;
         let done = prunes.iter().filter(|p| p.outcome == PruneOutcome::Done && !p.dry_run);
         vitals.last_prune_age = since(done.filter_map(|p| p.completed_at).max());
 
@@ -135,7 +135,7 @@ impl Watch {
         }
         vitals.keys_unusable = keys.len() as u64;
 
-        let earlier = newest::<UsageRecord>(&*self.catalog, USAGE_GROWTH_RECORDS).await?;
+        let earlier = catalog::newest::<UsageRecord>(&*self.catalog, USAGE_GROWTH_RECORDS, |_| true).await?;
         let is_due = earlier.first().is_none_or(|last| last.at.plus_s(USAGE_EVERY_S) <= now);
         // A vault that does not answer keeps no other number back.
         let (usage, not_counted) = match is_due {
@@ -221,10 +221,4 @@ fn of_whole_source(record: &SnapshotRecord) -> bool {
 
 fn hours(from: Timestamp, to: Timestamp) -> f64 {
     to.since(from).max(0) as f64 / 3_600_000.0
-}
-
-/// The newest records of a kind, newest first.
-async fn newest<R: catalog::Record>(catalog: &dyn Catalog, count: usize) -> Result<Vec<R>> {
-    let page = catalog::list::<R>(catalog, None, count).await;
-    Ok(page.context(format!("list each {}", R::COLLECTION.noun()))?.records)
 }

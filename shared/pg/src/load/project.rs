@@ -43,8 +43,6 @@ pub(super) struct Project {
     columns: HashMap<RelationName, HashSet<String>>,
     /// Tables that the role that restores may not write into.
     closed: HashSet<RelationName>,
-    /// Whether that role is a superuser: then another one makes what comes, and has no rights in the services' schemas.
-    is_superuser: bool,
 }
 
 /// What of a backup goes into a project's own schemas.
@@ -56,7 +54,6 @@ pub(super) struct Managed {
     kept: HashSet<RelationName>,
     /// The owner's triggers and policies on the project's tables, by their number.
     pub(super) entries: HashSet<u32>,
-    by_superuser: bool,
 }
 
 fn name_of(table: &Table) -> RelationName {
@@ -69,6 +66,10 @@ fn is_one_of(name: &RelationName, tables: &[(&str, &str)]) -> bool {
 
 fn is_note(name: &RelationName) -> bool {
     is_one_of(name, &NOTES)
+}
+
+fn is_owners(name: &RelationName) -> bool {
+    WITH_ROWS.contains(&name.schema.as_str()) && !is_note(name)
 }
 
 impl Managed {
@@ -90,7 +91,7 @@ impl Project {
         let schemas = MANAGED.map(literal).join(", ");
         let rows = restorer
             .query(&format!(
-                "select n.nspname, c.relname, a.attname, 
+                "select n.nspname, c.relname, a.attname,
                     has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')
                 from pg_attribute as a join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace
                 where n.nspname in ({schemas}) and c.relkind = 'r' and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''"
@@ -106,15 +107,12 @@ impl Project {
             }
             columns.entry(name).or_default().insert(text(row, 2)?.to_owned());
         }
-        let rows = restorer.query("select rolsuper from pg_roles where rolname = current_user").await?;
-        let is_superuser = rows.first().is_some_and(|row| matches!(text(row, 0), Ok("t")));
-        Ok(Self { titles, columns, closed, is_superuser })
+        Ok(Self { titles, columns, closed })
     }
 
     /// The tables of a backup whose rows would go into tables that the project made.
     pub(super) fn loadable(&self, tables: &[TableOutline]) -> Vec<RelationName> {
         let named = tables.iter().map(|t| name_of(&t.table)).filter(|name| self.columns.contains_key(name));
-        let is_owners = |n: &RelationName| WITH_ROWS.contains(&n.schema.as_str()) && !is_note(n);
         named.filter(|n| is_owners(n) && !self.closed.contains(n)).collect()
     }
 
@@ -124,13 +122,13 @@ impl Project {
     /// `Unsupported` when a table of the project lacks a column of the backup's; `Denied` when the role may not write into one of
     /// the tables that hold the owner's rows.
     pub(super) fn narrow(&self, choice: &mut Choice, tables: &[TableOutline], made: &HashSet<u32>) -> Result<Managed> {
-        let mut managed = Managed { by_superuser: self.is_superuser, ..Managed::default() };
+        let mut managed = Managed::default();
         let (mut left, mut absent, mut older, mut closed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for TableOutline { table, count, .. } in
             tables.iter().filter(|t| is_managed(&t.table.schema) && choice.takes(&t.table))
         {
             let name = name_of(table);
-            let is_owners = WITH_ROWS.contains(&table.schema.as_str()) && !is_note(&name);
+            let is_owners = is_owners(&name);
             match self.columns.get(&name) {
                 Some(there) if is_owners && !self.closed.contains(&name) => {
                     let missing = table.columns.iter().filter(|c| !there.contains(*c));
@@ -201,19 +199,24 @@ impl Project {
 
 /// Requires that the tables that are loaded hold nothing yet, and that whoever restores can load them.
 pub(super) async fn require_empty(restorer: &mut Wire, managed: &Managed) -> Result<()> {
+    if managed.loaded.is_empty() {
+        return Ok(());
+    }
     let filled = filled(restorer, managed.loaded.iter()).await?;
-    if filled.is_empty() && managed.by_superuser {
+    if !filled.is_empty() {
+        return Err(Error::invalid(format!(
+            "the project is not empty: {} hold rows; nothing was changed. Restore into a new project",
+            some_of(&filled)
+        )));
+    }
+    // For a superuser another role makes what comes, and it has no rights in the services' schemas.
+    let rows = restorer.query("show is_superuser").await.context("look at the role that restores")?;
+    if rows.first().is_some_and(|row| matches!(text(row, 0), Ok("on"))) {
         return Err(Error::invalid(
             "a superuser cannot restore into a project's own tables; nothing was changed. Restore as the project's owner, `postgres`",
         ));
     }
-    if filled.is_empty() {
-        return Ok(());
-    }
-    Err(Error::invalid(format!(
-        "the project is not empty: {} hold rows; nothing was changed. Restore into a new project",
-        some_of(&filled)
-    )))
+    Ok(())
 }
 
 /// Those of some tables that hold rows.

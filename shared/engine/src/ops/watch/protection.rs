@@ -6,7 +6,7 @@
 use super::of_whole_source;
 use crate::catalog::{self, Catalog, ReplicaState, SnapshotRecord, Status, Warning};
 use crate::clock::Timestamp;
-use crate::error::{Result, ResultExt};
+use crate::error::Result;
 use crate::id::SnapshotId;
 use crate::limits::{PROTECTION_BACKUPS, PROTECTION_DRILLS, TURNS_PASS_S};
 use crate::ops::drill::{DrillOutcome, DrillRecord, Streak};
@@ -131,9 +131,9 @@ pub async fn protection(
 ) -> Result<Protection> {
     // The app asks for this again and again: what cannot change the answer is not read.
     let records = catalog::newest(catalog, PROTECTION_BACKUPS, |records| suffice(records, &targets.schedule));
-    let drills = catalog::list::<DrillRecord>(catalog, None, PROTECTION_DRILLS);
-    let (records, drills) = future::join(records, drills).await;
-    Ok(Protection::of(&records?, &drills.context("list the drills")?.records, places, targets, now))
+    let drills = catalog::newest::<DrillRecord>(catalog, PROTECTION_DRILLS, |_| true);
+    let (records, drills) = future::try_join(records, drills).await?;
+    Ok(Protection::of(&records, &drills, places, targets, now))
 }
 
 fn taken_at(record: &SnapshotRecord) -> Option<Timestamp> {
